@@ -1,0 +1,124 @@
+//! Rules beyond a key's type, in Java's words.
+
+use std::fmt;
+
+use super::typed::Parsed;
+
+/// A rule on one value.
+#[derive(Clone, Copy)]
+pub enum Validator {
+    /// A number in a range, both ends included.
+    Range {
+        /// The smallest allowed, if any.
+        min: Option<i64>,
+        /// The largest allowed, if any.
+        max: Option<i64>,
+    },
+    /// One of these texts; for a list, every item (Java: `ValidString`, `ValidList`).
+    OneOf(&'static [&'static str]),
+    /// One of these texts in any case (Java: `CaseInsensitiveValidString`).
+    OneOfIgnoringCase(&'static [&'static str]),
+    /// Text that is not empty (Java: `NonEmptyString`).
+    NonEmpty,
+    /// Text that is not empty and holds no ISO control character (Java: `NonEmptyStringWithoutControlChars`).
+    NonEmptyWithoutControlChars,
+    /// A list without an item twice (Java 4.x: `ValidList.anyNonDuplicateValues`).
+    NoDuplicates,
+    /// Anything a function allows; it answers with the sentence after `Invalid value … for configuration …: `.
+    Check(fn(&Parsed) -> Result<(), String>),
+}
+
+impl Validator {
+    /// A number of at least `min`.
+    #[must_use]
+    pub const fn at_least(min: i64) -> Self {
+        Validator::Range { min: Some(min), max: None }
+    }
+
+    /// A number from `min` to `max`.
+    #[must_use]
+    pub const fn between(min: i64, max: i64) -> Self {
+        Validator::Range { min: Some(min), max: Some(max) }
+    }
+
+    /// Checks a parsed value. Null passes, except where the rule says "not empty".
+    pub fn check(&self, name: &str, value: &Parsed) -> Result<(), String> {
+        let why = match self {
+            Validator::Range { min, max } => range(*min, *max, value),
+            Validator::OneOf(allowed) => one_of(allowed, value),
+            Validator::OneOfIgnoringCase(allowed) => one_of_ignoring_case(allowed, value),
+            Validator::NonEmpty => non_empty(value),
+            Validator::NonEmptyWithoutControlChars => non_empty(value).or_else(|| control_chars(value)),
+            Validator::NoDuplicates => duplicates(value),
+            Validator::Check(check) => check(value).err(),
+        };
+        match why {
+            None => Ok(()),
+            Some(why) => {
+                let shown = value.to_text().unwrap_or_else(|| "null".to_owned());
+                Err(format!("Invalid value {shown} for configuration {name}: {why}"))
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Validator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Validator::Range { min, max } => write!(f, "[{min:?},...,{max:?}]"),
+            Validator::OneOf(allowed) | Validator::OneOfIgnoringCase(allowed) => write!(f, "{allowed:?}"),
+            Validator::NonEmpty | Validator::NonEmptyWithoutControlChars => f.write_str("non-empty string"),
+            Validator::NoDuplicates => f.write_str("no duplicates"),
+            Validator::Check(_) => f.write_str("check"),
+        }
+    }
+}
+
+fn range(min: Option<i64>, max: Option<i64>, value: &Parsed) -> Option<String> {
+    let Parsed::Int(number) = value else { return None };
+    if let Some(min) = min.filter(|min| number < min) {
+        return Some(format!("Value must be at least {min}"));
+    }
+    max.filter(|max| number > max).map(|max| format!("Value must be no more than {max}"))
+}
+
+fn one_of(allowed: &[&str], value: &Parsed) -> Option<String> {
+    let fits = |text: &String| allowed.contains(&text.as_str());
+    match value {
+        Parsed::String(text) if !fits(text) => Some(format!("String must be one of: {}", allowed.join(", "))),
+        Parsed::List(items) if !items.iter().all(fits) => {
+            Some(format!("String must be one of: {}", allowed.join(", ")))
+        }
+        _ => None,
+    }
+}
+
+fn one_of_ignoring_case(allowed: &[&str], value: &Parsed) -> Option<String> {
+    match value {
+        Parsed::String(text) if !allowed.iter().any(|word| word.eq_ignore_ascii_case(text)) => {
+            Some(format!("String must be one of (case insensitive): {}", allowed.join(", ")))
+        }
+        _ => None,
+    }
+}
+
+fn non_empty(value: &Parsed) -> Option<String> {
+    match value {
+        Parsed::String(text) if text.is_empty() => Some("String must be non-empty".to_owned()),
+        _ => None,
+    }
+}
+
+fn control_chars(value: &Parsed) -> Option<String> {
+    let Parsed::String(text) = value else { return None };
+    let found: Vec<String> = text.chars().filter(|c| c.is_control()).map(|c| u32::from(c).to_string()).collect();
+    (!found.is_empty()).then(|| {
+        format!("String may not contain control sequences but had the following ASCII chars: {}", found.join(", "))
+    })
+}
+
+fn duplicates(value: &Parsed) -> Option<String> {
+    let Parsed::List(items) = value else { return None };
+    let twice = items.iter().enumerate().any(|(index, item)| items[..index].contains(item));
+    twice.then(|| "List must not contain duplicate values".to_owned())
+}
