@@ -4,8 +4,14 @@
 #![warn(missing_docs)]
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+pub mod alter_offsets;
+mod java_text;
 pub mod policy;
+pub mod record;
+pub mod source_offsets;
 pub mod topic_partition;
 
 pub use policy::ReplicationPolicy;
+pub use record::{Checkpoint, Heartbeat, OffsetSync};
+pub use source_offsets::SavedPosition;
 pub use topic_partition::{TopicId, TopicPartition};

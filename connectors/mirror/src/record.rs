@@ -288,8 +288,7 @@ mod tests {
 
     #[test]
     fn an_offset_sync_has_the_bytes_of_java_and_no_version() {
-        let sync =
-            OffsetSync { topic_partition: TopicPartition::new("animals", 3), upstream: 1000, downstream: 250 };
+        let sync = OffsetSync { topic_partition: TopicPartition::new("animals", 3), upstream: 1000, downstream: 250 };
 
         let bytes = sync.encode().unwrap();
 
