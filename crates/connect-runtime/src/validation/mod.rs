@@ -1,0 +1,159 @@
+//! The report over a connector config, made without touching a broker (Java: `AbstractHerder.validateConnectorConfig`).
+
+mod common;
+mod policy;
+
+use std::collections::BTreeMap;
+
+use connect_api::config::{ConfigDef, ConfigProblem, ConfigValue};
+use connect_api::{ConfigMap, PluginRegistry};
+use connect_herder::error::HerderError;
+use connect_herder::service::ConfigReport;
+
+use crate::worker_config::WorkerConfig;
+
+pub use common::source_connector_def;
+
+const BYTE_ARRAY_CONVERTER: &str = "ByteArrayConverter";
+
+/// All keys of a connector class: the common ones, then its own.
+#[must_use]
+pub fn connector_def(own: ConfigDef) -> ConfigDef {
+    source_connector_def().merge(own)
+}
+
+/// Checks a config with references unresolved; the values in the report are the given ones.
+///
+/// `class` is the plugin asked for; the config's own `connector.class` must mean the same one.
+pub fn validate(
+    registry: &PluginRegistry,
+    worker: &WorkerConfig,
+    class: &str,
+    config: &ConfigMap,
+) -> Result<ConfigReport, HerderError> {
+    let plugin = registry.source(class).ok_or_else(|| unknown_class(registry, class))?;
+    let resolved = worker.resolver().resolve(config).map_err(|error| HerderError::BadRequest(error.to_string()))?;
+    let def = connector_def(plugin.config_def());
+
+    let mut problems = plugin.validate(&resolved);
+    problems.extend(policy::check_overrides(worker, config));
+    problems.extend(check_record_path(worker, &resolved));
+    problems.extend(check_worker_limits(&resolved));
+    let mut by_key = group_by_key(problems);
+
+    let groups = def.groups().map(str::to_owned).collect();
+    let mut configs = Vec::with_capacity(def.keys().len());
+    for (key, mut value) in def.keys().iter().zip(def.validate(&resolved)) {
+        // What was given is shown as it was given: a reference stays a reference.
+        if let Some(raw) = config.get(&value.name).filter(|raw| raw.contains("${")) {
+            value.value = Some(raw.clone());
+        }
+        value.errors.extend(by_key.remove(&value.name).unwrap_or_default());
+        configs.push((Some(key.clone()), value));
+    }
+    for (name, raw) in config.iter().filter(|(name, _)| def.key(name).is_none()) {
+        let errors = by_key.remove(name).unwrap_or_default();
+        configs.push((None, value_of(name, Some(raw.clone()), errors)));
+    }
+    configs.extend(by_key.into_iter().map(|(name, errors)| (None, value_of(&name, None, errors))));
+    Ok(ConfigReport { name: plugin.class().to_owned(), groups, configs })
+}
+
+/// The sentence with which a wrong config is refused, or nothing if it is right.
+pub fn refuse_if_wrong(report: &ConfigReport) -> Result<(), HerderError> {
+    if report.error_count() == 0 {
+        return Ok(());
+    }
+    let errors: Vec<&str> = report.errors().collect();
+    Err(HerderError::BadRequest(format!(
+        "Connector configuration is invalid and contains the following {} error(s):\n{}\nYou can also find the above list \
+         of errors at the endpoint `/connector-plugins/{{connectorType}}/config/validate`",
+        errors.len(),
+        errors.join("\n")
+    )))
+}
+
+/// Java's sentence for a class that no plugin has.
+#[must_use]
+pub fn unknown_class(registry: &PluginRegistry, class: &str) -> HerderError {
+    let available: Vec<String> = registry
+        .sources()
+        .iter()
+        .map(|plugin| {
+            format!(
+                "PluginDesc{{klass=class {0}, name='{0}', version='{1}', type=source}}",
+                plugin.class(),
+                plugin.version()
+            )
+        })
+        .collect();
+    HerderError::BadRequest(format!(
+        "Failed to find any class that implements Connector and which name matches {class}, available connectors are: {}",
+        available.join(", ")
+    ))
+}
+
+/// What stands between task and producer: keys and values must pass as bytes in this version.
+fn check_record_path(worker: &WorkerConfig, config: &ConfigMap) -> Vec<ConfigProblem> {
+    let mut problems = Vec::new();
+    for key in ["key.converter", "value.converter"] {
+        let (class, whose) = match config.get(key) {
+            Some(class) => (class.as_str(), ""),
+            None => (worker.get(key).unwrap_or(""), " (the worker's default)"),
+        };
+        if class.trim().rsplit('.').next() != Some(BYTE_ARRAY_CONVERTER) {
+            problems.push(ConfigProblem::new(
+                key,
+                format!(
+                    "Invalid value {class} for configuration {key}{whose}: records are mirrored as bytes; set it to \
+                     org.apache.kafka.connect.converters.ByteArrayConverter"
+                ),
+            ));
+        }
+    }
+    for key in ["transforms", "predicates", "topic.creation.groups"] {
+        if config.get(key).is_some_and(|value| !value.trim().is_empty()) {
+            problems.push(ConfigProblem::new(
+                key,
+                format!(
+                    "Invalid value {} for configuration {key}: not supported by this version of Portage",
+                    config[key]
+                ),
+            ));
+        }
+    }
+    problems
+}
+
+fn check_worker_limits(config: &ConfigMap) -> Vec<ConfigProblem> {
+    let mut problems = Vec::new();
+    let mut refuse = |key: &str, message: &str| problems.push(ConfigProblem::new(key, message));
+    if config.get("exactly.once.support").is_some_and(|value| value.trim().eq_ignore_ascii_case("required")) {
+        refuse("exactly.once.support", "This worker does not have exactly-once source support enabled.");
+    }
+    if config.contains_key("offsets.storage.topic") {
+        refuse(
+            "offsets.storage.topic",
+            "A separate offsets topic is not supported by this version of Portage; remove it.",
+        );
+    }
+    if config.get("config.providers").is_some_and(|value| !value.trim().is_empty()) {
+        refuse(
+            "config.providers",
+            "A connector can't bring config providers: declare them in the worker's configuration.",
+        );
+    }
+    problems
+}
+
+fn group_by_key(problems: Vec<ConfigProblem>) -> BTreeMap<String, Vec<String>> {
+    let mut by_key: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for problem in problems {
+        by_key.entry(problem.key).or_default().push(problem.message);
+    }
+    by_key
+}
+
+fn value_of(name: &str, value: Option<String>, errors: Vec<String>) -> ConfigValue {
+    ConfigValue { name: name.to_owned(), value, recommended: Vec::new(), errors, visible: true }
+}

@@ -1,0 +1,473 @@
+//! The worker's own configuration: the same file as `connect-distributed.sh` takes (Java: `DistributedConfig`).
+
+mod def;
+mod layers;
+mod listeners;
+mod properties;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use connect_api::config::{ConfigProblem, TypedConfig};
+use connect_herder::ids::WorkerId;
+use thiserror::Error;
+
+use crate::config_providers::ConfigResolver;
+
+pub use def::worker_config_def;
+pub use listeners::Listener;
+pub use properties::{parse_properties, read_properties};
+
+/// Why a worker config can't be used.
+#[derive(Debug, Error)]
+pub enum WorkerConfigError {
+    /// The file can't be read or parsed.
+    #[error("cannot read {path}: {reason}")]
+    Unreadable {
+        /// The file.
+        path: String,
+        /// Why.
+        reason: String,
+    },
+    /// One or more values are wrong.
+    #[error("{}", sentences(.0))]
+    Problems(Vec<ConfigProblem>),
+    /// One value is wrong.
+    #[error("invalid {key}: {message}")]
+    Invalid {
+        /// The key.
+        key: String,
+        /// What is wrong and what is expected.
+        message: String,
+    },
+}
+
+fn sentences(problems: &[ConfigProblem]) -> String {
+    problems.iter().map(|problem| problem.message.as_str()).collect::<Vec<_>>().join("\n")
+}
+
+/// A worker's configuration, checked.
+#[derive(Debug, Clone)]
+pub struct WorkerConfig {
+    /// References resolved.
+    properties: BTreeMap<String, String>,
+    typed: TypedConfig,
+    listeners: Vec<Listener>,
+    /// Host and port that others are told.
+    advertised: (bool, String, u16),
+    resolver: Arc<ConfigResolver>,
+}
+
+impl WorkerConfig {
+    /// Reads and checks a worker file.
+    pub fn load(path: &Path) -> Result<Self, WorkerConfigError> {
+        Self::from_properties(read_properties(path)?)
+    }
+
+    /// Checks the properties of a worker. References such as `${file:…}` are resolved first.
+    pub fn from_properties(raw: BTreeMap<String, String>) -> Result<Self, WorkerConfigError> {
+        let resolver = ConfigResolver::from_worker(&raw)
+            .map_err(|message| WorkerConfigError::Invalid { key: "config.providers".into(), message })?;
+        let properties = resolver.resolve(&raw).map_err(|error| WorkerConfigError::Invalid {
+            key: "config.providers".into(),
+            message: error.to_string(),
+        })?;
+        let typed = worker_config_def().parse(&properties).map_err(WorkerConfigError::Problems)?;
+        let listeners =
+            typed.list("listeners").iter().map(|text| Listener::parse(text)).collect::<Result<Vec<_>, _>>()?;
+        let advertised = advertised(&typed, &listeners)?;
+        let config = Self { properties, typed, listeners, advertised, resolver: Arc::new(resolver) };
+        config.check()?;
+        Ok(config)
+    }
+
+    fn check(&self) -> Result<(), WorkerConfigError> {
+        let invalid = |key: &str, message: &str| {
+            Err(WorkerConfigError::Invalid { key: key.to_owned(), message: message.to_owned() })
+        };
+        if self.exactly_once_source_support() != "disabled" {
+            return invalid(
+                "exactly.once.source.support",
+                "this version of Portage runs source connectors at least once; remove the key or set it to disabled",
+            );
+        }
+        if self.session_timeout() <= self.heartbeat_interval() {
+            return invalid("heartbeat.interval.ms", "must be lower than session.timeout.ms, at best a third of it");
+        }
+        Ok(())
+    }
+
+    /// Keys that neither Kafka nor Portage knows, prefixes for clients and plugins aside.
+    #[must_use]
+    pub fn unknown_keys(&self) -> Vec<String> {
+        const PREFIXES: &[&str] = &[
+            "producer.",
+            "consumer.",
+            "admin.",
+            "config.providers.",
+            "config.storage.",
+            "offset.storage.",
+            "status.storage.",
+            "key.converter.",
+            "value.converter.",
+            "header.converter.",
+            "listeners.https.",
+            "admin.listeners.https.",
+            "sasl.oauthbearer.",
+            "metrics.",
+        ];
+        let known = worker_config_def();
+        self.properties
+            .keys()
+            .filter(|key| known.key(key).is_none() && !PREFIXES.iter().any(|prefix| key.starts_with(prefix)))
+            .cloned()
+            .collect()
+    }
+
+    /// A property as given, references resolved.
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<&str> {
+        self.properties.get(key).map(String::as_str)
+    }
+
+    /// `group.id`: the worker group.
+    #[must_use]
+    pub fn group_id(&self) -> &str {
+        self.typed.string("group.id")
+    }
+
+    /// `config.storage.topic`.
+    #[must_use]
+    pub fn config_storage_topic(&self) -> &str {
+        self.typed.string("config.storage.topic")
+    }
+
+    /// `offset.storage.topic`.
+    #[must_use]
+    pub fn offset_storage_topic(&self) -> &str {
+        self.typed.string("offset.storage.topic")
+    }
+
+    /// `status.storage.topic`.
+    #[must_use]
+    pub fn status_storage_topic(&self) -> &str {
+        self.typed.string("status.storage.topic")
+    }
+
+    /// `offset.storage.partitions`; -1 for the broker's default.
+    #[must_use]
+    pub fn offset_storage_partitions(&self) -> i32 {
+        self.number("offset.storage.partitions")
+    }
+
+    /// `status.storage.partitions`; -1 for the broker's default.
+    #[must_use]
+    pub fn status_storage_partitions(&self) -> i32 {
+        self.number("status.storage.partitions")
+    }
+
+    /// `<which>.storage.replication.factor` for `config`, `offset` or `status`; -1 for the broker's default.
+    #[must_use]
+    pub fn storage_replication_factor(&self, which: &str) -> i16 {
+        self.number(&format!("{which}.storage.replication.factor"))
+    }
+
+    /// Topic configs given as `<which>.storage.<topic config>`, `cleanup.policy` and the worker's own keys aside.
+    #[must_use]
+    pub fn storage_topic_configs(&self, which: &str) -> BTreeMap<String, String> {
+        let prefix = format!("{which}.storage.");
+        self.properties
+            .iter()
+            .filter_map(|(key, value)| Some((key.strip_prefix(&prefix)?.to_owned(), value.clone())))
+            .filter(|(key, _)| {
+                !matches!(key.as_str(), "topic" | "partitions" | "replication.factor" | "cleanup.policy")
+            })
+            .collect()
+    }
+
+    /// `offset.flush.interval.ms`.
+    #[must_use]
+    pub fn offset_flush_interval(&self) -> Duration {
+        self.millis("offset.flush.interval.ms")
+    }
+
+    /// `offset.flush.timeout.ms`.
+    #[must_use]
+    pub fn offset_flush_timeout(&self) -> Duration {
+        self.millis("offset.flush.timeout.ms")
+    }
+
+    /// `task.shutdown.graceful.timeout.ms`.
+    #[must_use]
+    pub fn task_shutdown_graceful_timeout(&self) -> Duration {
+        self.millis("task.shutdown.graceful.timeout.ms")
+    }
+
+    /// `session.timeout.ms`.
+    #[must_use]
+    pub fn session_timeout(&self) -> Duration {
+        self.millis("session.timeout.ms")
+    }
+
+    /// `rebalance.timeout.ms`.
+    #[must_use]
+    pub fn rebalance_timeout(&self) -> Duration {
+        self.millis("rebalance.timeout.ms")
+    }
+
+    /// `heartbeat.interval.ms`.
+    #[must_use]
+    pub fn heartbeat_interval(&self) -> Duration {
+        self.millis("heartbeat.interval.ms")
+    }
+
+    /// `scheduled.rebalance.max.delay.ms`.
+    #[must_use]
+    pub fn scheduled_rebalance_max_delay(&self) -> Duration {
+        self.millis("scheduled.rebalance.max.delay.ms")
+    }
+
+    /// `worker.sync.timeout.ms`.
+    #[must_use]
+    pub fn worker_sync_timeout(&self) -> Duration {
+        self.millis("worker.sync.timeout.ms")
+    }
+
+    /// `worker.unsync.backoff.ms`.
+    #[must_use]
+    pub fn worker_unsync_backoff(&self) -> Duration {
+        self.millis("worker.unsync.backoff.ms")
+    }
+
+    /// `inter.worker.key.ttl.ms`.
+    #[must_use]
+    pub fn key_ttl(&self) -> Duration {
+        self.millis("inter.worker.key.ttl.ms")
+    }
+
+    /// `inter.worker.key.generation.algorithm`.
+    #[must_use]
+    pub fn key_generation_algorithm(&self) -> &str {
+        self.typed.string("inter.worker.key.generation.algorithm")
+    }
+
+    /// `inter.worker.key.size` in bits, if given.
+    #[must_use]
+    pub fn key_size_bits(&self) -> Option<u32> {
+        self.get("inter.worker.key.size").and_then(|text| text.trim().parse().ok())
+    }
+
+    /// `inter.worker.signature.algorithm`.
+    #[must_use]
+    pub fn signature_algorithm(&self) -> &str {
+        self.typed.string("inter.worker.signature.algorithm")
+    }
+
+    /// `inter.worker.verification.algorithms`.
+    #[must_use]
+    pub fn verification_algorithms(&self) -> &[String] {
+        self.typed.list("inter.worker.verification.algorithms")
+    }
+
+    /// `connect.protocol`, in lower case: `eager`, `compatible` or `sessioned`.
+    #[must_use]
+    pub fn connect_protocol(&self) -> String {
+        self.typed.string("connect.protocol").to_ascii_lowercase()
+    }
+
+    /// `exactly.once.source.support`, in lower case.
+    #[must_use]
+    pub fn exactly_once_source_support(&self) -> String {
+        self.typed.string("exactly.once.source.support").to_ascii_lowercase()
+    }
+
+    /// `topic.tracking.enable`.
+    #[must_use]
+    pub fn topic_tracking(&self) -> bool {
+        self.typed.boolean("topic.tracking.enable")
+    }
+
+    /// `topic.tracking.allow.reset`.
+    #[must_use]
+    pub fn topic_tracking_allow_reset(&self) -> bool {
+        self.typed.boolean("topic.tracking.allow.reset")
+    }
+
+    /// `connector.client.config.override.policy`.
+    #[must_use]
+    pub fn override_policy(&self) -> &str {
+        self.typed.string("connector.client.config.override.policy")
+    }
+
+    /// `connector.client.config.override.allowlist`.
+    #[must_use]
+    pub fn override_allowlist(&self) -> &[String] {
+        self.typed.list("connector.client.config.override.allowlist")
+    }
+
+    /// `portage.memory.bytes`: how many record bytes the worker holds at most, over all its tasks.
+    #[must_use]
+    pub fn memory_bytes(&self) -> usize {
+        usize::try_from(self.typed.int("portage.memory.bytes")).unwrap_or(usize::MAX)
+    }
+
+    /// `portage.restart.*`: automatic restarts of what has failed; `None` when switched off.
+    #[must_use]
+    pub fn restart_policy(&self) -> Option<RestartPolicy> {
+        self.typed.boolean("portage.restart.enabled").then(|| RestartPolicy {
+            attempts_max: self.number("portage.restart.max.attempts"),
+            backoff: self.millis("portage.restart.backoff.ms"),
+            backoff_max: self.millis("portage.restart.backoff.max.ms"),
+        })
+    }
+
+    /// `listeners`.
+    #[must_use]
+    pub fn listeners(&self) -> &[Listener] {
+        &self.listeners
+    }
+
+    /// The address that other workers and statuses use: `http://host:port/`.
+    #[must_use]
+    pub fn advertised_url(&self) -> String {
+        let (https, host, port) = &self.advertised;
+        format!("{}://{}/", if *https { "https" } else { "http" }, authority(host, *port))
+    }
+
+    /// `host:port` of the advertised address: the worker's name in statuses.
+    #[must_use]
+    pub fn worker_id(&self) -> WorkerId {
+        WorkerId::from(authority(&self.advertised.1, self.advertised.2))
+    }
+
+    /// Says which port the system chose for listeners with port 0.
+    #[must_use]
+    pub fn with_bound_port(mut self, port: u16) -> Self {
+        if self.advertised.2 == 0 {
+            self.advertised.2 = port;
+        }
+        self
+    }
+
+    /// Resolves `${provider:…}` references with the worker's providers.
+    #[must_use]
+    pub fn resolver(&self) -> Arc<ConfigResolver> {
+        Arc::clone(&self.resolver)
+    }
+
+    fn millis(&self, key: &str) -> Duration {
+        Duration::from_millis(u64::try_from(self.typed.int(key)).unwrap_or(0))
+    }
+
+    fn number<N: TryFrom<i64> + Default>(&self, key: &str) -> N {
+        // The type of the key has bounded the number before.
+        N::try_from(self.typed.int(key)).unwrap_or_default()
+    }
+}
+
+/// How failed connectors and tasks are restarted without being asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RestartPolicy {
+    /// How many times in a row.
+    pub attempts_max: u32,
+    /// Wait before the first; doubles each time.
+    pub backoff: Duration,
+    /// The longest wait.
+    pub backoff_max: Duration,
+}
+
+fn authority(host: &str, port: u16) -> String {
+    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+}
+
+fn advertised(typed: &TypedConfig, listeners: &[Listener]) -> Result<(bool, String, u16), WorkerConfigError> {
+    let wanted = typed.optional_string("rest.advertised.listener").map(str::to_ascii_lowercase);
+    let listener = match &wanted {
+        None => listeners.first(),
+        Some(scheme) => listeners.iter().find(|listener| listener.scheme() == scheme),
+    };
+    let listener = listener.ok_or_else(|| WorkerConfigError::Invalid {
+        key: "rest.advertised.listener".into(),
+        message: "no entry of listeners has this scheme".into(),
+    })?;
+    let host = match typed.optional_string("rest.advertised.host.name") {
+        Some(host) if !host.is_empty() => host.to_owned(),
+        _ if listener.host.is_empty() || listener.host == "0.0.0.0" => listeners::local_host_name(),
+        _ => listener.host.clone(),
+    };
+    let port = match typed.get("rest.advertised.port") {
+        Some(connect_api::config::Parsed::Int(port)) => u16::try_from(*port).map_err(|_| {
+            WorkerConfigError::Invalid { key: "rest.advertised.port".into(), message: format!("{port} is no port") }
+        })?,
+        _ => listener.port,
+    };
+    Ok((listener.https, host, port))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn worker(extra: &[(&str, &str)]) -> Result<WorkerConfig, WorkerConfigError> {
+        let mut properties: BTreeMap<String, String> = [
+            ("bootstrap.servers", "127.0.0.1:9092"),
+            ("group.id", "connect"),
+            ("key.converter", "org.apache.kafka.connect.converters.ByteArrayConverter"),
+            ("value.converter", "org.apache.kafka.connect.converters.ByteArrayConverter"),
+            ("config.storage.topic", "c"),
+            ("offset.storage.topic", "o"),
+            ("status.storage.topic", "s"),
+            ("listeners", "http://127.0.0.1:8083"),
+        ]
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .into();
+        properties.extend(extra.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())));
+        WorkerConfig::from_properties(properties)
+    }
+
+    #[test]
+    fn the_defaults_are_kafkas() {
+        let config = worker(&[]).unwrap();
+
+        assert_eq!(config.offset_storage_partitions(), 25);
+        assert_eq!(config.storage_replication_factor("config"), 3);
+        assert_eq!(config.offset_flush_interval(), Duration::from_secs(60));
+        assert_eq!(config.connect_protocol(), "sessioned");
+        assert_eq!(config.advertised_url(), "http://127.0.0.1:8083/");
+        assert_eq!(config.worker_id().as_str(), "127.0.0.1:8083");
+    }
+
+    #[test]
+    fn a_missing_key_is_named() {
+        let error = worker(&[("group.id", "")]).unwrap_err().to_string();
+
+        assert!(error.contains("group.id"), "{error}");
+    }
+
+    #[test]
+    fn storage_settings_pass_through_but_the_cleanup_policy_does_not() {
+        let config =
+            worker(&[("config.storage.segment.bytes", "1048576"), ("config.storage.cleanup.policy", "delete")])
+                .unwrap();
+
+        let configs = config.storage_topic_configs("config");
+
+        assert_eq!(configs.into_iter().collect::<Vec<_>>(), [("segment.bytes".to_owned(), "1048576".to_owned())]);
+    }
+
+    #[test]
+    fn unknown_keys_are_reported_and_prefixed_ones_are_not() {
+        let config = worker(&[("offset.flush.intervall.ms", "1"), ("producer.linger.ms", "5")]).unwrap();
+
+        assert_eq!(config.unknown_keys(), ["offset.flush.intervall.ms"]);
+    }
+
+    #[test]
+    fn advertised_host_and_port_win_over_the_listener() {
+        let config = worker(&[("rest.advertised.host.name", "w1"), ("rest.advertised.port", "18083")]).unwrap();
+
+        assert_eq!(config.worker_id().as_str(), "w1:18083");
+    }
+}
