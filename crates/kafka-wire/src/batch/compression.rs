@@ -170,28 +170,21 @@ mod zstd {
         Ok(())
     }
 
-    /// One frame, block by block. The decoder holds back as much as the frame's window, which the frame chooses: so what it
-    /// holds back counts, or a few bytes could fill the memory before any came out.
+    /// One frame. The decoder holds back as much as the frame's window, which the frame itself chooses, so watching what comes
+    /// out would not do: it is told to stop as soon as it has decoded one byte more than there is room for.
     fn frame(decoder: &mut FrameDecoder, input: &mut &[u8], output: &mut Output) -> Result<(), BatchError> {
-        while !decoder.is_finished() {
-            decoder
-                .decode_blocks(&mut *input, BlockDecodingStrategy::UptoBlocks(1))
-                .map_err(|error| output.failed(error))?;
-            collect(decoder, output)?;
-        }
+        decoder
+            .decode_blocks(input, BlockDecodingStrategy::UptoBytes(output.room().saturating_add(1)))
+            .map_err(|error| output.failed(error))?;
+        output.check_room(if decoder.is_finished() { decoder.can_collect() } else { usize::MAX })?;
+        let start = output.bytes.len();
+        output.bytes.resize(start + decoder.can_collect(), 0);
+        decoder.read_exact(&mut output.bytes[start..]).map_err(|error| output.failed(error))?;
         match (decoder.get_checksum_from_data(), decoder.get_calculated_checksum()) {
             (Some(stored), Some(computed)) if stored != computed => {
                 Err(output.failed(format_args!("stored checksum {stored:#010x}, computed {computed:#010x}")))
             }
             _ => Ok(()),
         }
-    }
-
-    fn collect(decoder: &mut FrameDecoder, output: &mut Output) -> Result<(), BatchError> {
-        let ready = decoder.can_collect();
-        output.check_room(ready)?;
-        let start = output.bytes.len();
-        output.bytes.resize(start + ready, 0);
-        decoder.read_exact(&mut output.bytes[start..]).map_err(|error| output.failed(error))
     }
 }
