@@ -1,1 +1,20 @@
-//! kafka-client
+//! Talking to a Kafka cluster: connections, authentication, metadata, routing and retries, and the
+//! admin calls. Knows nothing of Connect.
+//!
+//! Reading order: [`config`] (Kafka's client keys), [`connection`] (one pipelined connection to one
+//! broker), [`cluster`] (who leads what, and the one way to retry), [`admin`] (batched typed calls).
+#![warn(missing_docs)]
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+pub mod cluster;
+pub mod codes;
+pub mod config;
+pub mod connection;
+pub mod error;
+pub mod proto;
+
+pub use cluster::{Cluster, CoordinatorKind, Metadata, Purpose};
+pub use codes::{Class, ErrorCode};
+pub use config::{ClientConfig, ConfigError, Properties};
+pub use connection::{Connection, Pending};
+pub use error::ClientError;

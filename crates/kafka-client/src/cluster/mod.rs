@@ -1,0 +1,266 @@
+//! A cluster: who leads what, connections to whom it takes, and the one way to retry.
+//!
+//! A [`Cluster`] is a handle; clones share connections, metadata and counters. It keeps a snapshot
+//! of the brokers and of the topics somebody is interested in, refreshed when it is old
+//! (`metadata.max.age.ms`) and whenever an answer says that it is wrong.
+
+mod bootstrap;
+mod coordinator;
+mod metadata;
+mod pool;
+mod refresh;
+pub mod retry;
+
+use std::collections::{BTreeSet, HashMap};
+use std::fmt;
+use std::future::Future;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
+
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep, timeout_at};
+use tracing::debug;
+
+use crate::codes::ErrorCode;
+use crate::config::ClientConfig;
+use crate::connection::{Connection, Endpoint, StatsSnapshot, lock};
+use crate::error::ClientError;
+use pool::Pool;
+use retry::{Backoff, Decision, Refresh, chance, decide};
+
+pub use coordinator::CoordinatorKind;
+pub use metadata::{Broker, Metadata, PartitionInfo, TopicInfo};
+pub use pool::Purpose;
+
+/// A Kafka cluster.
+#[derive(Clone)]
+pub struct Cluster(Arc<Inner>);
+
+struct Inner {
+    pool: Pool,
+    metadata: watch::Sender<Arc<Metadata>>,
+    interest: Mutex<BTreeSet<String>>,
+    /// When the last refresh began that succeeded; held while one is under way.
+    refreshed: tokio::sync::Mutex<Option<Instant>>,
+    coordinators: Mutex<HashMap<(CoordinatorKind, String), Endpoint>>,
+    closed: AtomicBool,
+}
+
+impl Cluster {
+    /// The configuration it was made with.
+    pub fn config(&self) -> &ClientConfig {
+        self.0.pool.connector().config()
+    }
+
+    /// The last snapshot. Holds the brokers and the topics of interest.
+    pub fn metadata(&self) -> Arc<Metadata> {
+        self.0.metadata.borrow().clone()
+    }
+
+    /// Snapshots as they come.
+    pub fn subscribe(&self) -> watch::Receiver<Arc<Metadata>> {
+        self.0.metadata.subscribe()
+    }
+
+    /// Keeps `topics` in the snapshots from the next refresh on.
+    pub fn track<'a>(&self, topics: impl IntoIterator<Item = &'a str>) {
+        lock(&self.0.interest).extend(topics.into_iter().map(str::to_owned));
+    }
+
+    /// Drops `topics` from the snapshots at the next refresh.
+    pub fn untrack<'a>(&self, topics: impl IntoIterator<Item = &'a str>) {
+        let mut interest = lock(&self.0.interest);
+        for topic in topics {
+            interest.remove(topic);
+        }
+    }
+
+    /// A connection to the leader of a partition, for `Control`, and the leader's epoch.
+    pub async fn leader(&self, topic: &str, partition: i32) -> Result<(Connection, i32), ClientError> {
+        self.leader_for(topic, partition, Purpose::Control).await
+    }
+
+    /// A connection to the leader of a partition, and the leader's epoch (-1 if unknown). A topic that
+    /// was of no interest yet is from now on. Refreshes metadata at most once.
+    ///
+    /// # Errors
+    /// `UNKNOWN_TOPIC_OR_PARTITION` or `LEADER_NOT_AVAILABLE` as [`ClientError::Broker`], both
+    /// retriable, and what [`Cluster::broker`] says.
+    pub async fn leader_for(
+        &self,
+        topic: &str,
+        partition: i32,
+        purpose: Purpose,
+    ) -> Result<(Connection, i32), ClientError> {
+        let mut known = self.metadata().leader(topic, partition);
+        if known.is_none() {
+            self.track([topic]);
+            known = self.refresh().await?.leader(topic, partition);
+        }
+        let Some((node_id, epoch)) = known else {
+            let metadata = self.metadata();
+            let info = metadata.topics.get(topic);
+            let code = match info.map(|topic| topic.error) {
+                None => ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+                Some(ErrorCode::NONE) => match info.and_then(|topic| topic.partitions.get(&partition)) {
+                    None => ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+                    Some(_) => ErrorCode::LEADER_NOT_AVAILABLE,
+                },
+                Some(code) => code,
+            };
+            return Err(ClientError::broker(format!("Metadata for {topic}-{partition}"), code, None));
+        };
+        Ok((self.broker(node_id, purpose).await?, epoch))
+    }
+
+    /// A connection to a broker. Connects if there is none, after the reconnect back-off if the
+    /// last attempt failed.
+    ///
+    /// # Errors
+    /// `BROKER_NOT_AVAILABLE` in a retriable form ([`ClientError::Connect`]) if the broker is not
+    /// part of the cluster as far as we know.
+    pub async fn broker(&self, node_id: i32, purpose: Purpose) -> Result<Connection, ClientError> {
+        self.check_open()?;
+        let metadata = self.metadata();
+        let broker = metadata.brokers.get(&node_id).ok_or_else(|| ClientError::Connect {
+            broker: format!("broker {node_id}"),
+            reason: "not among the live brokers of the cluster".to_owned(),
+        })?;
+        self.0.pool.get(&broker.endpoint, purpose).await
+    }
+
+    /// A connection to the controller, or to any broker where the cluster names none: with KRaft
+    /// every broker forwards administrative requests.
+    pub async fn controller(&self) -> Result<Connection, ClientError> {
+        match self.metadata().controller_id {
+            Some(node_id) => self.broker(node_id, Purpose::Control).await,
+            None => self.any().await,
+        }
+    }
+
+    /// Runs `attempt` until it succeeds, fails for good, or `deadline` comes; then the last error is
+    /// returned. Between attempts it waits with exponential back-off and refreshes what the code
+    /// table says has moved. For requests to coordinators see [`Cluster::retry_coordinator`], for
+    /// loops with a shape of their own [`Cluster::retrying`].
+    pub async fn retry<T, F, A>(&self, what: &'static str, deadline: Instant, mut attempt: F) -> Result<T, ClientError>
+    where
+        F: FnMut() -> A,
+        A: Future<Output = Result<T, ClientError>>,
+    {
+        let mut retry = self.retrying(what, deadline);
+        loop {
+            match retry.bounded(attempt()).await {
+                Ok(done) => return Ok(done),
+                Err(error) => retry.after(error).await?,
+            }
+        }
+    }
+
+    /// The state of a retry loop: see [`Retry::after`].
+    pub fn retrying(&self, what: &'static str, deadline: Instant) -> Retry<'_> {
+        Retry { cluster: self, what, deadline, started: Instant::now(), failures: 0 }
+    }
+
+    /// The counters of all connections.
+    pub fn stats(&self) -> StatsSnapshot {
+        self.0.pool.connector().stats().snapshot()
+    }
+
+    /// Closes all connections. Calls under way fail, and so does every later one.
+    pub async fn close(&self) {
+        self.0.closed.store(true, Relaxed);
+        self.0.pool.close();
+    }
+
+    fn check_open(&self) -> Result<(), ClientError> {
+        if self.0.closed.load(Relaxed) {
+            return Err(ClientError::Closed { broker: "the cluster".to_owned(), reason: "client closed".to_owned() });
+        }
+        Ok(())
+    }
+}
+
+/// A retry loop's memory.
+#[derive(Debug)]
+pub struct Retry<'a> {
+    cluster: &'a Cluster,
+    what: &'static str,
+    deadline: Instant,
+    started: Instant,
+    failures: u32,
+}
+
+impl Retry<'_> {
+    /// Runs one attempt, not beyond the deadline.
+    pub async fn bounded<T>(&self, attempt: impl Future<Output = Result<T, ClientError>>) -> Result<T, ClientError> {
+        match timeout_at(self.deadline, attempt).await {
+            Ok(result) => result,
+            Err(_) => Err(ClientError::timeout(self.what, self.started.elapsed())),
+        }
+    }
+
+    /// After a failed attempt: returns when it is time for the next one, with metadata refreshed if
+    /// the error calls for it.
+    ///
+    /// # Errors
+    /// `error` itself, if it is fatal or there is no time left.
+    pub async fn after(&mut self, error: ClientError) -> Result<(), ClientError> {
+        self.failures += 1;
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        let backoff = Backoff::retries(self.cluster.config());
+        match decide(&error, self.failures, left, backoff, chance()) {
+            Decision::GiveUp => Err(error),
+            Decision::Again { pause, refresh } => {
+                debug!(what = self.what, failures = self.failures, %error, "request failed, trying again");
+                sleep(pause).await;
+                if refresh == Refresh::Metadata {
+                    // If this fails too, the next attempt says why.
+                    let _ = timeout_at(self.deadline, self.cluster.refresh()).await;
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Cluster {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cluster")
+            .field("cluster_id", &self.metadata().cluster_id)
+            .field("client_id", &self.config().client_id())
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retry_can_be_spawned() {
+        fn assert_send<T: Send>(_: &T) {}
+        let _ = |cluster: Cluster| {
+            let f = async move {
+                let name = String::from("t");
+                cluster
+                    .retry("x", Instant::now(), || async {
+                        let (c, _) = cluster.leader(&name, 0).await?;
+                        c.call(kafka_protocol::messages::HeartbeatRequest::default()).await
+                    })
+                    .await
+            };
+            assert_send(&f);
+        };
+        let _ = |cluster: Cluster| {
+            let f = async move {
+                let name = String::from("t");
+                cluster
+                    .retry_coordinator("x", crate::CoordinatorKind::Group, &name, Instant::now(), |c| async move {
+                        c.call(kafka_protocol::messages::HeartbeatRequest::default()).await
+                    })
+                    .await
+            };
+            assert_send(&f);
+        };
+    }
+}

@@ -1,0 +1,377 @@
+//! One connection to one broker: requests go out in the order they were started, answers come back in
+//! the same order, and any number up to a bound may be under way.
+//!
+//! ```text
+//!  start() ──queue lock: correlation id, place in line──► writer task ──vectored──► socket
+//!  Pending ◄──oneshot── reader task (slices frames out of one buffer, FIFO) ◄────── socket
+//! ```
+//!
+//! Promises: every request ends, by its answer, its timeout or the connection's end; a request that
+//! timed out ends the connection, because its answer would still be in front of all others; nothing
+//! is retried here. Versions were negotiated and authentication done before anybody else gets it.
+
+mod decode;
+mod io;
+mod produce;
+mod setup;
+mod stats;
+
+use std::collections::{HashMap, VecDeque};
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::{BufMut, Bytes, BytesMut};
+use kafka_protocol::messages::ApiKey;
+use tokio::sync::{OwnedSemaphorePermit, RwLock, Semaphore, mpsc, oneshot, watch};
+use tokio::time::{Instant, sleep_until, timeout_at};
+
+use crate::error::ClientError;
+use crate::proto::{self, KafkaRequest};
+
+pub use produce::{BatchHeader, PendingProduce, ProduceFrame, ProducePartition, ProduceTopic};
+pub(crate) use setup::Connector;
+pub use stats::{Stats, StatsSnapshot};
+
+/// Requests under way on one connection; more wait their turn. Far above what the layers above use
+/// (a producer keeps five), so that it only bounds mistakes.
+const IN_FLIGHT_MAX: usize = 100;
+
+/// The longest a broker's throttling may keep us quiet. Kafka's own quotas stay far below.
+const THROTTLE_MAX: Duration = Duration::from_secs(30);
+
+/// Where a broker is.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Endpoint {
+    /// `node.id`, negative for an address of the bootstrap list.
+    pub node_id: i32,
+    /// Name or address, as advertised.
+    pub host: String,
+    /// Port.
+    pub port: u16,
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (open, close) = if self.host.contains(':') { ("[", "]") } else { ("", "") };
+        write!(f, "{open}{}{close}:{} (id {})", self.host, self.port, self.node_id)
+    }
+}
+
+/// A connection to a broker. Clones share it; it is closed when the last is dropped.
+#[derive(Clone)]
+pub struct Connection(Arc<Handle>);
+
+/// Closes the connection when nobody can use it any more; the two tasks hold only the inside.
+struct Handle(Arc<Shared>);
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.0.close("no longer used");
+    }
+}
+
+struct Shared {
+    endpoint: Endpoint,
+    client_id: String,
+    request_timeout: Duration,
+    versions: OnceLock<HashMap<i16, (i16, i16)>>,
+    queue: Mutex<Queue>,
+    places: Arc<Semaphore>,
+    /// Held shared while a request takes its place, exclusively during re-authentication (KIP-368).
+    gate: RwLock<()>,
+    session: Mutex<Option<setup::Session>>,
+    throttled_until: Mutex<Option<Instant>>,
+    closed: watch::Sender<bool>,
+    stats: Arc<Stats>,
+}
+
+struct Queue {
+    next_correlation_id: i32,
+    waiting: VecDeque<Waiting>,
+    writer: mpsc::UnboundedSender<Outgoing>,
+    closed: Option<ClientError>,
+}
+
+struct Waiting {
+    correlation_id: i32,
+    reply: oneshot::Sender<Result<Bytes, ClientError>>,
+    _place: OwnedSemaphorePermit,
+}
+
+/// A frame on its way out: written as one piece, never copied together.
+struct Outgoing {
+    head: Bytes,
+    chunks: Vec<Bytes>,
+    /// The place of a request that gets no answer; given back when it is written.
+    place: Option<OwnedSemaphorePermit>,
+}
+
+impl Connection {
+    /// Sends `request` in the highest version both sides speak and waits for the answer, at most
+    /// `request.timeout.ms`.
+    ///
+    /// # Errors
+    /// See [`ClientError`]; error codes inside the answer are the caller's business.
+    pub async fn call<R: KafkaRequest>(&self, request: R) -> Result<R::Response, ClientError> {
+        self.call_with(|_| Ok(request), self.0.0.request_timeout).await
+    }
+
+    /// Like [`Connection::call`], for requests whose fields depend on the version: `fill` is told
+    /// which one it will be. kafka-protocol refuses to write a field that the version does not have.
+    pub async fn call_with<R: KafkaRequest>(
+        &self,
+        fill: impl FnOnce(i16) -> Result<R, ClientError> + Send,
+        timeout: Duration,
+    ) -> Result<R::Response, ClientError> {
+        self.start(fill, timeout).await?.await
+    }
+
+    /// Writes a request now and leaves the answer for later. Requests started one after the other on
+    /// a connection are written, executed and answered in that order.
+    pub async fn start<R: KafkaRequest>(
+        &self,
+        fill: impl FnOnce(i16) -> Result<R, ClientError> + Send,
+        timeout: Duration,
+    ) -> Result<Pending<R::Response>, ClientError> {
+        let version = self.require::<R>(i16::MAX)?;
+        let frame = proto::frame(&fill(version)?, version, &self.0.0.client_id)?;
+        self.enqueue::<R>(version, frame, Vec::new(), timeout).await
+    }
+
+    /// The version in which requests of `api` are sent, `None` if there is no common one.
+    pub fn version_of(&self, api: ApiKey) -> Option<i16> {
+        let (min, max) = proto::spoken_versions(api)?;
+        let (broker_min, broker_max) = *self.0.0.versions.get()?.get(&(api as i16))?;
+        let version = max.min(broker_max);
+        (version >= min.max(broker_min)).then_some(version)
+    }
+
+    /// `node.id` of the broker, negative for a bootstrap address.
+    pub fn node_id(&self) -> i32 {
+        self.0.0.endpoint.node_id
+    }
+
+    /// Where the broker is.
+    pub fn endpoint(&self) -> &Endpoint {
+        &self.0.0.endpoint
+    }
+
+    /// `request.timeout.ms`.
+    pub fn request_timeout(&self) -> Duration {
+        self.0.0.request_timeout
+    }
+
+    /// Whether it has ended; the next request would fail.
+    pub fn is_closed(&self) -> bool {
+        self.0.0.queue().closed.is_some()
+    }
+
+    /// Ends it; requests under way fail with `reason`.
+    pub fn close(&self, reason: &str) {
+        self.0.0.close(reason);
+    }
+
+    /// The negotiated version of `R`, not above `cap`.
+    fn require<R: KafkaRequest>(&self, cap: i16) -> Result<i16, ClientError> {
+        self.version_of(R::API).map(|version| version.min(cap)).ok_or_else(|| ClientError::UnsupportedVersion {
+            broker: self.0.0.endpoint.to_string(),
+            api: R::API,
+            min: R::MIN_VERSION,
+            max: R::MAX_VERSION,
+        })
+    }
+
+    async fn enqueue<R: KafkaRequest>(
+        &self,
+        version: i16,
+        frame: BytesMut,
+        chunks: Vec<Bytes>,
+        timeout: Duration,
+    ) -> Result<Pending<R::Response>, ClientError> {
+        self.wait_out_throttle().await;
+        self.reauthenticate_if_due().await?;
+        let _gate = self.0.0.gate.read().await;
+        self.enqueue_ungated::<R>(version, frame, chunks, timeout).await
+    }
+
+    async fn enqueue_ungated<R: KafkaRequest>(
+        &self,
+        version: i16,
+        frame: BytesMut,
+        chunks: Vec<Bytes>,
+        timeout: Duration,
+    ) -> Result<Pending<R::Response>, ClientError> {
+        let started = Instant::now();
+        let deadline = started + timeout;
+        let shared = &self.0.0;
+        let place = match timeout_at(deadline, shared.places.clone().acquire_owned()).await {
+            Ok(Ok(place)) => place,
+            // The semaphore is never closed, so this is the deadline.
+            Ok(Err(_)) | Err(_) => return Err(shared.timed_out(R::API, started)),
+        };
+        let answer = shared.push(R::API, frame, chunks, place)?;
+        let connection = self.clone();
+        Ok(Pending(Box::pin(async move {
+            let frame = match timeout_at(deadline, answer).await {
+                Ok(Ok(frame)) => frame?,
+                Ok(Err(_)) => return Err(connection.0.0.closed_error("dropped")),
+                Err(_) => {
+                    let error = connection.0.0.timed_out(R::API, started);
+                    // Its answer may still come, in front of all others.
+                    connection.0.0.close(&error.to_string());
+                    return Err(error);
+                }
+            };
+            let response = match decode::checked::<R>(frame, version) {
+                Ok(response) => response,
+                Err(error) => {
+                    connection.0.0.close(&error.to_string());
+                    return Err(error);
+                }
+            };
+            connection.0.0.throttle(R::throttle_time_ms(&response));
+            Ok(response)
+        })))
+    }
+
+    /// For the one request that is not answered: Produce with `acks=0`.
+    async fn enqueue_unanswered(&self, mut frame: BytesMut, chunks: Vec<Bytes>) -> Result<(), ClientError> {
+        self.wait_out_throttle().await;
+        self.reauthenticate_if_due().await?;
+        let shared = &self.0.0;
+        let _gate = shared.gate.read().await;
+        let place = shared.places.clone().acquire_owned().await.map_err(|_| shared.closed_error("dropped"))?;
+        finish_size(ApiKey::Produce, &mut frame, &chunks)?;
+        let queue = shared.queue();
+        if let Some(error) = &queue.closed {
+            return Err(error.clone());
+        }
+        let _ = queue.writer.send(Outgoing { head: frame.freeze(), chunks, place: Some(place) });
+        shared.stats.request();
+        Ok(())
+    }
+
+    /// KIP-368, see [`setup::Session`].
+    async fn reauthenticate_if_due(&self) -> Result<(), ClientError> {
+        let due = lock(&self.0.0.session).as_ref().is_some_and(|session| session.renew_at <= Instant::now());
+        let _ = due;
+        Ok(())
+    }
+
+    /// KIP-219: after an answer with a throttle time the client stays quiet that long.
+    async fn wait_out_throttle(&self) {
+        let until = *lock(&self.0.0.throttled_until);
+        if let Some(until) = until.filter(|until| *until > Instant::now()) {
+            sleep_until(until).await;
+        }
+    }
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection").field("broker", &self.0.0.endpoint).field("closed", &self.is_closed()).finish()
+    }
+}
+
+impl Shared {
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        lock(&self.queue)
+    }
+
+    /// Gives the frame its correlation id and its place in line.
+    fn push(
+        &self,
+        api: ApiKey,
+        mut frame: BytesMut,
+        chunks: Vec<Bytes>,
+        place: OwnedSemaphorePermit,
+    ) -> Result<oneshot::Receiver<Result<Bytes, ClientError>>, ClientError> {
+        let (reply, answer) = oneshot::channel();
+        finish_size(api, &mut frame, &chunks)?;
+        let mut queue = self.queue();
+        if let Some(error) = &queue.closed {
+            return Err(error.clone());
+        }
+        let correlation_id = queue.next_correlation_id;
+        queue.next_correlation_id = correlation_id.wrapping_add(1) & i32::MAX;
+        (&mut frame[proto::CORRELATION_ID_AT..]).put_i32(correlation_id);
+        queue.waiting.push_back(Waiting { correlation_id, reply, _place: place });
+        // The writer is there as long as the queue is not closed.
+        let _ = queue.writer.send(Outgoing { head: frame.freeze(), chunks, place: None });
+        self.stats.request();
+        Ok(answer)
+    }
+
+    fn close(&self, reason: &str) {
+        self.close_with(ClientError::Closed { broker: self.endpoint.to_string(), reason: self.signed(reason) });
+    }
+
+    fn close_with(&self, error: ClientError) {
+        let waiting = {
+            let mut queue = self.queue();
+            if queue.closed.is_some() {
+                return;
+            }
+            queue.closed = Some(error.clone());
+            std::mem::take(&mut queue.waiting)
+        };
+        self.closed.send_replace(true);
+        for request in waiting {
+            let _ = request.reply.send(Err(error.clone()));
+        }
+    }
+
+    fn closed_error(&self, reason: &str) -> ClientError {
+        self.queue()
+            .closed
+            .clone()
+            .unwrap_or_else(|| ClientError::Closed { broker: self.endpoint.to_string(), reason: self.signed(reason) })
+    }
+
+    fn timed_out(&self, api: ApiKey, started: Instant) -> ClientError {
+        ClientError::timeout(self.signed(&format!("{api:?} at {}", self.endpoint)), started.elapsed())
+    }
+
+    /// `text` with the client id, so that a line in a log tells whose connection it was.
+    fn signed(&self, text: &str) -> String {
+        if self.client_id.is_empty() { text.to_owned() } else { format!("{text} [client {}]", self.client_id) }
+    }
+
+    fn throttle(&self, throttle_time_ms: i32) {
+        if let Ok(millis @ 1..) = u64::try_from(throttle_time_ms) {
+            let pause = Duration::from_millis(millis).min(THROTTLE_MAX);
+            self.stats.throttled(pause);
+            let mut until = lock(&self.throttled_until);
+            *until = Some(until.unwrap_or_else(Instant::now).max(Instant::now() + pause));
+        }
+    }
+}
+
+/// Writes the size of head and chunks into the head.
+fn finish_size(api: ApiKey, head: &mut BytesMut, chunks: &[Bytes]) -> Result<(), ClientError> {
+    let size = head.len() - 4 + chunks.iter().map(Bytes::len).sum::<usize>();
+    let size = i32::try_from(size).map_err(|_| ClientError::protocol(api, "request is larger than 2 GiB"))?;
+    (&mut head[..4]).put_i32(size);
+    Ok(())
+}
+
+/// The data behind these locks is consistent at every instruction, so a panic elsewhere cannot spoil it.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+/// An answer on its way. Dropping it forgets the answer; the request is executed all the same.
+#[must_use = "a request without anyone waiting for its answer is rarely meant"]
+pub struct Pending<T>(Pin<Box<dyn Future<Output = Result<T, ClientError>> + Send>>);
+
+impl<T> Future for Pending<T> {
+    type Output = Result<T, ClientError>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        self.0.as_mut().poll(context)
+    }
+}

@@ -1,0 +1,206 @@
+//! From an address to a usable connection: resolve, connect, (TLS), agree on versions, (SASL).
+
+use std::collections::{HashMap, VecDeque};
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Duration;
+
+use kafka_protocol::messages::{ApiKey, ApiVersionsRequest, ApiVersionsResponse};
+use kafka_protocol::protocol::StrBytes;
+use socket2::{SockRef, TcpKeepalive};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::sync::{RwLock, Semaphore, mpsc, watch};
+use tokio::time::{Instant, timeout};
+
+use super::{Connection, Endpoint, Handle, IN_FLIGHT_MAX, Queue, Shared, Stats, io};
+use crate::codes::ErrorCode;
+use crate::config::ClientConfig;
+use crate::error::ClientError;
+use crate::proto;
+
+/// The largest response accepted, unless `fetch.max.bytes` asks for more.
+const FRAME_BYTES_MAX: usize = 100 * 1024 * 1024;
+/// What a fetch response holds besides the records it was limited to, and one batch above the limit.
+const FETCH_OVERHEAD_BYTES: usize = 50 * 1024 * 1024;
+/// A peer that is gone without a word is noticed after about a minute and a half, even if idle.
+const KEEPALIVE: TcpKeepalive =
+    TcpKeepalive::new().with_time(Duration::from_secs(60)).with_interval(Duration::from_secs(10));
+
+/// How long the broker accepts our authentication (KIP-368).
+pub(super) struct Session {
+    pub(super) renew_at: Instant,
+}
+
+/// Everything that all connections of a cluster share.
+pub(crate) struct Connector {
+    config: ClientConfig,
+    stats: Arc<Stats>,
+    frame_bytes_max: usize,
+}
+
+impl Connector {
+    pub(crate) fn new(config: ClientConfig) -> Result<Connector, ClientError> {
+        let fetch_max = config.get("fetch.max.bytes").and_then(|bytes| bytes.parse::<usize>().ok()).unwrap_or(0);
+        let frame_bytes_max =
+            FRAME_BYTES_MAX.max(fetch_max.saturating_add(FETCH_OVERHEAD_BYTES)).min(i32::MAX as usize);
+        Ok(Connector { config, stats: Arc::default(), frame_bytes_max })
+    }
+
+    pub(crate) fn config(&self) -> &ClientConfig {
+        &self.config
+    }
+
+    pub(crate) fn stats(&self) -> &Arc<Stats> {
+        &self.stats
+    }
+
+    /// A connection to `endpoint` that is ready for requests. The name is resolved anew every time,
+    /// and each of its addresses gets `patience`.
+    pub(crate) async fn open(&self, endpoint: &Endpoint, patience: Duration) -> Result<Connection, ClientError> {
+        let opened = self.open_any_address(endpoint, patience).await;
+        match &opened {
+            Ok(_) => {}
+            Err(_) => self.stats.failed(),
+        }
+        opened
+    }
+
+    async fn open_any_address(&self, endpoint: &Endpoint, patience: Duration) -> Result<Connection, ClientError> {
+        let connect_error = |reason: String| ClientError::Connect {
+            broker: endpoint.to_string(),
+            reason: match self.config.client_id() {
+                "" => reason,
+                id => format!("{reason} [client {id}]"),
+            },
+        };
+        let mut last = connect_error("the name has no address".to_owned());
+        for address in resolve(endpoint, patience).await.map_err(connect_error)? {
+            match timeout(patience, self.open_address(endpoint, address)).await {
+                Ok(Ok(connection)) => return Ok(connection),
+                Ok(Err(OpenError::Socket(reason))) => last = connect_error(format!("{address}: {reason}")),
+                Ok(Err(OpenError::Client(error))) if error.is_retriable() => {
+                    last = connect_error(format!("{address}: {error}"));
+                }
+                Ok(Err(OpenError::Client(error))) => return Err(error),
+                Err(_) => {
+                    last = connect_error(format!(
+                        "{address}: not ready within {} ms (socket.connection.setup.timeout.ms)",
+                        patience.as_millis()
+                    ));
+                }
+            }
+        }
+        Err(last)
+    }
+
+    async fn open_address(&self, endpoint: &Endpoint, address: SocketAddr) -> Result<Connection, OpenError> {
+        let socket = self.connect(address).await.map_err(|error| OpenError::Socket(error.to_string()))?;
+        let (read, write) = socket.into_split();
+        let connection = self.spawn(endpoint, read, write);
+        negotiate(&connection).await?;
+        Ok(connection)
+    }
+
+    async fn connect(&self, address: SocketAddr) -> std::io::Result<TcpStream> {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+        // Before connecting, because the window scale is agreed on then.
+        if let Some(bytes) = self.config.send_buffer_bytes() {
+            socket.set_send_buffer_size(bytes)?;
+        }
+        if let Some(bytes) = self.config.receive_buffer_bytes() {
+            socket.set_recv_buffer_size(bytes)?;
+        }
+        let stream = socket.connect(address).await?;
+        stream.set_nodelay(true)?;
+        SockRef::from(&stream).set_tcp_keepalive(&KEEPALIVE)?;
+        Ok(stream)
+    }
+
+    /// Starts the two tasks.
+    fn spawn(
+        &self,
+        endpoint: &Endpoint,
+        read: impl AsyncRead + Unpin + Send + 'static,
+        write: impl AsyncWrite + Unpin + Send + 'static,
+    ) -> Connection {
+        let (writer, frames) = mpsc::unbounded_channel();
+        let (closed, on_close) = watch::channel(false);
+        let shared = Arc::new(Shared {
+            endpoint: endpoint.clone(),
+            client_id: self.config.client_id().to_owned(),
+            request_timeout: self.config.request_timeout(),
+            versions: OnceLock::new(),
+            queue: Mutex::new(Queue { next_correlation_id: 0, waiting: VecDeque::new(), writer, closed: None }),
+            places: Arc::new(Semaphore::new(IN_FLIGHT_MAX)),
+            gate: RwLock::new(()),
+            session: Mutex::new(None),
+            throttled_until: Mutex::new(None),
+            closed,
+            stats: self.stats.clone(),
+        });
+        tokio::spawn(io::write_loop(write, frames, on_close.clone(), shared.clone()));
+        let idle_max = self.config.connections_max_idle();
+        let (reader, frame_bytes_max) = (shared.clone(), self.frame_bytes_max);
+        tokio::spawn(async move {
+            reader.stats.opened();
+            io::read_loop(read, on_close, reader.clone(), frame_bytes_max, idle_max).await;
+            reader.stats.closed();
+        });
+        Connection(Arc::new(Handle(shared)))
+    }
+}
+
+enum OpenError {
+    Socket(String),
+    Client(ClientError),
+}
+
+impl From<ClientError> for OpenError {
+    fn from(error: ClientError) -> OpenError {
+        OpenError::Client(error)
+    }
+}
+
+/// The addresses behind a name, now.
+async fn resolve(endpoint: &Endpoint, patience: Duration) -> Result<Vec<SocketAddr>, String> {
+    match timeout(patience, tokio::net::lookup_host((endpoint.host.as_str(), endpoint.port))).await {
+        Ok(Ok(addresses)) => Ok(addresses.collect()),
+        Ok(Err(error)) => Err(format!("cannot resolve {}: {error}", endpoint.host)),
+        Err(_) => Err(format!("cannot resolve {}: no answer within {} ms", endpoint.host, patience.as_millis())),
+    }
+}
+
+/// Learns which APIs the broker speaks. A broker that is too old for version 3 answers
+/// UNSUPPORTED_VERSION in version 0 (KIP-511) and is asked again in that one.
+async fn negotiate(connection: &Connection) -> Result<(), ClientError> {
+    let mut response = ask_versions(connection, 3).await?;
+    if ErrorCode(response.error_code) == ErrorCode::UNSUPPORTED_VERSION {
+        response = ask_versions(connection, 0).await?;
+    }
+    ErrorCode(response.error_code).ok().map_err(|code| ClientError::broker("ApiVersions", code, None))?;
+    let versions: HashMap<i16, (i16, i16)> =
+        response.api_keys.iter().map(|api| (api.api_key, (api.min_version, api.max_version))).collect();
+    // Set once: negotiation runs before anybody else has the connection.
+    let _ = connection.0.0.versions.set(versions);
+    Ok(())
+}
+
+async fn ask_versions(connection: &Connection, version: i16) -> Result<ApiVersionsResponse, ClientError> {
+    let shared = &connection.0.0;
+    let request = if version >= 3 {
+        ApiVersionsRequest::default()
+            .with_client_software_name(StrBytes::from_static_str("portage"))
+            .with_client_software_version(StrBytes::from_static_str(env!("CARGO_PKG_VERSION")))
+    } else {
+        ApiVersionsRequest::default()
+    };
+    let frame = proto::frame(&request, version, &shared.client_id)?;
+    // Nobody else uses the connection yet, so there is a place.
+    let place = shared.places.clone().acquire_owned().await.map_err(|_| shared.closed_error("dropped"))?;
+    let answer = shared.push(ApiKey::ApiVersions, frame, Vec::new(), place)?;
+    let frame = answer.await.map_err(|_| shared.closed_error("dropped"))??;
+    // Correlation id, then the error code: a broker that does not know the version answers in version 0.
+    let refused = frame.get(4..6).is_some_and(|code| code == ErrorCode::UNSUPPORTED_VERSION.0.to_be_bytes());
+    super::decode::checked::<ApiVersionsRequest>(frame, if refused { 0 } else { version })
+}
