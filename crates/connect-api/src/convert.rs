@@ -10,8 +10,8 @@ use crate::record::SourceRecord;
 
 /// Turns Connect data into the bytes of a key or value (Java: `Converter::fromConnectData`).
 pub trait Converter: Send + Sync {
-    /// Encodes one value for a topic. `None` is a null key or a tombstone.
-    fn from_connect_data(
+    /// Encodes one value for a topic (Java: `fromConnectData`). `None` is a null key or a tombstone.
+    fn encode(
         &self,
         topic: &str,
         schema: Option<&Schema>,
