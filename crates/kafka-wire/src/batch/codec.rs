@@ -87,3 +87,31 @@ impl FromStr for Codec {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALL: [Codec; 5] = [Codec::None, Codec::Gzip, Codec::Snappy, Codec::Lz4, Codec::Zstd];
+
+    #[test]
+    fn names_and_bits_lead_back_to_their_codec() {
+        for codec in ALL {
+            assert_eq!(codec.name().parse(), Ok(codec));
+            // Whatever the other attributes are.
+            assert_eq!(Codec::from_attributes(codec.bits() | !0b111), Ok(codec));
+        }
+    }
+
+    #[test]
+    fn unknown_names_and_bits_are_errors_that_name_them() {
+        assert_eq!(
+            "LZ4".parse::<Codec>().unwrap_err().to_string(),
+            r#"compression type "LZ4" is unknown; it is one of none, gzip, snappy, lz4, zstd"#
+        );
+        assert_eq!(
+            Codec::from_attributes(5).unwrap_err().to_string(),
+            "compression bits 5 are no codec of Kafka's (0 none, 1 gzip, 2 snappy, 3 lz4, 4 zstd)"
+        );
+    }
+}

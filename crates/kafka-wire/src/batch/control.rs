@@ -39,3 +39,42 @@ impl RecordBatch {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::{Bytes, BytesMut};
+
+    use super::*;
+    use crate::batch::{Codec, Record, Stamp, encode};
+
+    fn control_batch(key: Option<&'static [u8]>) -> RecordBatch {
+        let record = Record { key: key.map(Bytes::from_static), ..Record::default() };
+        let mut bytes = BytesMut::from(&encode(&[record], Codec::None, Stamp::NONE).unwrap()[..]);
+        bytes[22] |= 1 << 5;
+        RecordBatch::parse(bytes.freeze()).unwrap()
+    }
+
+    #[test]
+    fn the_key_says_what_it_is() {
+        assert_eq!(control_batch(Some(&[0, 0, 0, 0])).control_type(), Ok(ControlRecord::Abort));
+        assert_eq!(control_batch(Some(&[0, 0, 0, 1])).control_type(), Ok(ControlRecord::Commit));
+        // A later version may have more fields behind the type.
+        assert_eq!(control_batch(Some(&[0, 1, 0, 1, 9, 9])).control_type(), Ok(ControlRecord::Commit));
+        assert_eq!(control_batch(Some(&[0, 0, 0, 2])).control_type(), Ok(ControlRecord::Other(2)));
+    }
+
+    #[test]
+    fn a_key_that_is_missing_or_too_short_is_an_error() {
+        for key in [None, Some(&[0, 0, 0][..])] {
+            assert!(matches!(control_batch(key).control_type(), Err(BatchError::BadRecord { index: 0, .. })));
+        }
+    }
+
+    #[test]
+    fn an_emptied_control_batch_says_nothing() {
+        let mut bytes = BytesMut::from(&control_batch(None).as_bytes()[..]);
+        bytes[57..61].fill(0);
+
+        assert_eq!(RecordBatch::parse(bytes.freeze()).unwrap().control_type(), Err(BatchError::Empty));
+    }
+}

@@ -179,3 +179,104 @@ impl RecordBatch {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::BytesMut;
+
+    use super::*;
+    use crate::batch::{Codec, HEADER_LEN, Stamp, encode};
+    use crate::primitives::ReadError;
+
+    /// What decoding says of these record bytes, in a batch of `count` records with offsets 0 to 9.
+    fn decode(count: i32, records: &[u8]) -> Result<Vec<Record>, BatchError> {
+        let mut bytes = BytesMut::from(&encode(&[Record::default()], Codec::None, Stamp::NONE).unwrap()[..HEADER_LEN]);
+        bytes.extend_from_slice(records);
+        let length = bytes.len() as i32 - 12;
+        bytes[8..12].copy_from_slice(&length.to_be_bytes());
+        bytes[23..27].copy_from_slice(&9_i32.to_be_bytes());
+        bytes[57..61].copy_from_slice(&count.to_be_bytes());
+        RecordBatch::parse(bytes.freeze()).unwrap().decode(&DecodeLimits::default())
+    }
+
+    fn bad(index: usize, reason: impl Into<RecordError>) -> Result<Vec<Record>, BatchError> {
+        Err(BatchError::BadRecord { index, reason: reason.into() })
+    }
+
+    /// The smallest record, with this offset delta (below 64).
+    fn tiny(offset_delta: i8) -> [u8; 7] {
+        [12, 0, 0, (offset_delta << 1) as u8, 1, 1, 0]
+    }
+
+    #[test]
+    fn offsets_may_have_holes_but_never_repeat_go_back_or_leave_the_batch() {
+        let holes = decode(3, &[tiny(2), tiny(5), tiny(9)].concat()).unwrap();
+        let error = |offset_delta, lowest| RecordError::OffsetDelta { offset_delta, lowest, highest: 9 };
+
+        assert_eq!(holes.iter().map(|record| record.offset).collect::<Vec<_>>(), [2, 5, 9]);
+        assert_eq!(decode(2, &[tiny(2), tiny(2)].concat()), bad(1, error(2, 3)));
+        assert_eq!(decode(2, &[tiny(2), tiny(1)].concat()), bad(1, error(1, 3)));
+        assert_eq!(decode(1, &tiny(10)), bad(0, error(10, 0)));
+        assert_eq!(decode(1, &[12, 0, 0, 1, 1, 1, 0]), bad(0, error(-1, 0)));
+    }
+
+    #[test]
+    fn a_wrong_record_count_is_an_error_either_way() {
+        let end = ReadError::CutShort { expected: "VARINT", position: 7, needed: 1, available: 0 };
+
+        assert_eq!(decode(2, &tiny(0)), bad(1, end));
+        assert_eq!(
+            decode(1, &[tiny(0), tiny(1)].concat()),
+            Err(BatchError::TrailingRecordBytes { trailing: 7, record_count: 1 })
+        );
+        assert_eq!(decode(0, &[]), Ok(vec![]));
+    }
+
+    #[test]
+    fn lengths_that_are_negative_or_too_long_are_named() {
+        let cut = |expected, position, needed, available| ReadError::CutShort { expected, position, needed, available };
+        let negative = |expected, position| ReadError::BadLength { expected, position, length: -2 };
+
+        assert_eq!(decode(1, &[1]), bad(0, RecordError::NegativeLength { length: -1 }));
+        assert_eq!(decode(1, &[14, 0, 0, 0, 1, 1, 0]), bad(0, cut("record", 1, 7, 6)));
+        assert_eq!(decode(1, &[12, 0, 0, 0, 8, 1, 0]), bad(0, cut("record key", 5, 4, 2)));
+        assert_eq!(decode(1, &[12, 0, 0, 0, 3, 1, 0]), bad(0, negative("record key", 4)));
+        assert_eq!(decode(1, &[12, 0, 0, 0, 1, 3, 0]), bad(0, negative("record value", 5)));
+        assert_eq!(decode(1, &[12, 0, 0, 0, 1, 1, 1]), bad(0, RecordError::HeaderCount { count: -1, available: 0 }));
+        assert_eq!(
+            decode(1, &[16, 0, 0, 0, 1, 1, 4, 0, 1]),
+            bad(0, RecordError::HeaderCount { count: 2, available: 2 })
+        );
+        assert_eq!(decode(1, &[16, 0, 0, 0, 1, 1, 2, 1, 1]), bad(0, RecordError::NullHeaderKey));
+        assert_eq!(decode(1, &[16, 0, 0, 0, 1, 1, 2, 0, 3]), bad(0, negative("header value", 8)));
+        assert_eq!(decode(1, &[14, 0, 0, 0, 1, 1, 0, 0]), bad(0, RecordError::TrailingBytes { trailing: 1 }));
+    }
+
+    #[test]
+    fn errors_say_which_record_and_what_was_expected_where() {
+        let error = decode(2, &[&tiny(0)[..], &[12, 0, 0, 2, 8, 1, 0]].concat()).unwrap_err();
+
+        assert_eq!(
+            error.to_string(),
+            "record 1 of the batch: expected record key at byte 12: it needs 4 bytes, 2 are left"
+        );
+    }
+
+    #[test]
+    fn a_count_of_two_thousand_million_reserves_nothing() {
+        let end = ReadError::CutShort { expected: "VARINT", position: 0, needed: 1, available: 0 };
+
+        assert_eq!(decode(i32::MAX, &[]), bad(0, end));
+    }
+
+    #[test]
+    fn keys_and_values_are_slices_of_the_batch() {
+        let record = Record { value: Some(Bytes::from_static(b"shared")), ..Record::default() };
+        let batch = RecordBatch::parse(encode(&[record], Codec::None, Stamp::NONE).unwrap()).unwrap();
+
+        let records = batch.decode(&DecodeLimits::default()).unwrap();
+
+        let value = records[0].value.as_ref().unwrap();
+        assert!(batch.as_bytes().as_ptr_range().contains(&value.as_ptr()));
+    }
+}

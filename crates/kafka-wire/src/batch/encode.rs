@@ -149,3 +149,39 @@ fn body_len(record: &Record, timestamp_delta: i64, offset_delta: i32) -> usize {
         + varint_len(i32::try_from(record.headers.len()).unwrap_or(i32::MAX))
         + headers.sum::<usize>()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::batch::{DecodeLimits, Header, RecordBatch};
+
+    #[test]
+    fn a_batch_without_records_is_refused() {
+        assert_eq!(encode(&[], Codec::Lz4, Stamp::NONE), Err(BatchError::Empty));
+    }
+
+    #[test]
+    fn a_record_that_does_not_fit_is_refused_and_the_rest_stands() {
+        // 33 headers that share 64 MiB are more than 2 GiB on the wire.
+        let large = Header { key: Bytes::new(), value: Some(Bytes::from(vec![0; 64 << 20])) };
+        let too_large = Record { headers: vec![large; 33], ..Record::default() };
+        let mut builder = BatchBuilder::new(Codec::None);
+        builder.push(&Record::default()).unwrap();
+
+        let refused = builder.push(&too_large);
+
+        assert!(matches!(refused, Err(BatchError::TooLong { what: "the batch", max: BATCH_LEN_MAX, .. })));
+        let batch = RecordBatch::parse(builder.build(Stamp::NONE).unwrap()).unwrap();
+        assert_eq!(batch.decode(&DecodeLimits::default()).unwrap(), [Record::default()]);
+    }
+
+    #[test]
+    fn the_records_own_offsets_are_ignored() {
+        let records = [7, 3].map(|offset| Record { offset, ..Record::default() });
+
+        let batch = RecordBatch::parse(encode(&records, Codec::None, Stamp::NONE).unwrap()).unwrap();
+
+        let offsets: Vec<_> = batch.decode(&DecodeLimits::default()).unwrap().iter().map(|r| r.offset).collect();
+        assert_eq!(offsets, [0, 1]);
+    }
+}

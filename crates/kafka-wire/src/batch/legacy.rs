@@ -14,7 +14,7 @@ use super::compression::decompress;
 use super::decode::ListBudget;
 use super::view::LOG_APPEND_TIME_BIT;
 use super::{BatchError, Codec, DecodeLimits, Record, RecordError};
-use crate::primitives::{ReadError, Reader};
+use crate::primitives::Reader;
 
 /// Consecutive messages of magic 0 or 1, as they stand in a fetch response. Cloning shares the bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,22 +45,18 @@ impl LegacySet {
 
     /// `messages` are complete entries of magic 0 or 1, at least one.
     pub(super) fn new(messages: Bytes) -> Result<Self, BatchError> {
-        let mut last_offset = 0;
+        let mut last_offset = -1;
         let mut reader = Reader::new(&messages);
         while reader.remaining() > 0 {
-            let frame = Self::frame(&mut reader).map_err(|error| bad_record(0, error))?;
-            last_offset = frame.0;
+            let frame = reader.i64().and_then(|offset| Ok((offset, reader.bytes()?)));
+            // Cannot fail: the caller has split the entries off by the same two fields.
+            (last_offset, _) = frame.map_err(|error| bad_record(0, error))?;
         }
         if (0..i64::MAX).contains(&last_offset) {
             Ok(Self { messages, last_offset })
         } else {
             Err(BatchError::BadHeader { field: "offset", value: last_offset })
         }
-    }
-
-    /// Offset and body of the next message.
-    fn frame<'a>(reader: &mut Reader<'a>) -> Result<(i64, &'a [u8]), ReadError> {
-        Ok((reader.i64()?, reader.bytes()?))
     }
 
     /// The messages as they are.
@@ -239,4 +235,76 @@ fn xxh32_short(data: &[u8]) -> u32 {
     hash = (hash ^ (hash >> 15)).wrapping_mul(PRIMES[1]);
     hash = (hash ^ (hash >> 13)).wrapping_mul(PRIMES[2]);
     hash ^ (hash >> 16)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::batch::{FetchedEntry, split};
+
+    /// One entry of magic 1 without a key. The checksum is left out: decoding does not look at it.
+    fn message(offset: i64, magic: u8, codec: u8, value: &[u8]) -> Vec<u8> {
+        let timestamp: &[u8] = if magic == 0 { &[] } else { &[0, 0, 0, 0, 0, 0, 0, 9] };
+        let value_len = (value.len() as i32).to_be_bytes();
+        let body = [&[0; 4], &[magic, codec][..], timestamp, &[0xff; 4], &value_len, value].concat();
+        [&offset.to_be_bytes()[..], &(body.len() as i32).to_be_bytes(), &body].concat()
+    }
+
+    fn snappy(set: &[u8]) -> Vec<u8> {
+        snap::raw::Encoder::new().compress_vec(set).unwrap()
+    }
+
+    fn decode(set: Vec<u8>, limits: &DecodeLimits) -> Result<Vec<Record>, BatchError> {
+        match split(set.into()).next() {
+            Some(Ok(FetchedEntry::Legacy(set))) => set.decode(limits),
+            other => panic!("not a legacy set: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn offsets_inside_a_compressed_message_of_magic_1_count_up_to_its_own() {
+        let inner = [message(0, 1, 0, b"a"), message(3, 1, 0, b"b")].concat();
+
+        let records = decode(message(100, 1, 2, &snappy(&inner)), &DecodeLimits::default()).unwrap();
+
+        assert_eq!(records.iter().map(|record| record.offset).collect::<Vec<_>>(), [97, 100]);
+        assert_eq!(records[0].timestamp, 9);
+    }
+
+    #[test]
+    fn what_may_not_be_inside_a_compressed_message_is_refused_by_name() {
+        let limits = DecodeLimits::default();
+        let bad = |reason| Err(BatchError::BadRecord { index: 0, reason });
+
+        let nested = message(1, 1, 2, &snappy(&message(0, 1, 2, b"")));
+        assert_eq!(decode(nested, &limits), bad(RecordError::NestedCompression));
+        let mixed = message(1, 1, 2, &snappy(&message(0, 0, 0, b"")));
+        assert_eq!(decode(mixed, &limits), bad(RecordError::MixedMagic { inner: 0, outer: 1 }));
+        let unknown = message(1, 1, 5, b"");
+        assert_eq!(decode(unknown, &limits), Err(BatchError::UnknownCodec { bits: 5 }));
+    }
+
+    #[test]
+    fn the_limits_hold_for_a_whole_set() {
+        let inner = snappy(&message(0, 1, 0, &[7; 600]));
+        let set = [message(1, 1, 2, &inner), message(2, 1, 2, &inner)].concat();
+        let decompressed = DecodeLimits { decompressed_bytes_max: 1000, ..DecodeLimits::default() };
+        let list = DecodeLimits { list_bytes_max: size_of::<Record>(), ..DecodeLimits::default() };
+
+        assert!(matches!(decode(set.clone(), &decompressed), Err(BatchError::OverLimit { .. })));
+        assert!(matches!(decode(set.clone(), &list), Err(BatchError::OverLimit { .. })));
+        assert_eq!(decode(set, &DecodeLimits::default()).unwrap().len(), 2);
+    }
+
+    #[test]
+    fn the_header_checksum_of_a_frame_is_mended() {
+        // Frames of Kafka's own magic 1 have the right one: taken away and mended, it is there again.
+        let right = Bytes::from_static(&[0x04, 0x22, 0x4d, 0x18, 0x60, 0x40, 0x82, 1, 2, 3]);
+        let mut wrong = right.to_vec();
+        wrong[6] = 0x1a;
+
+        assert_eq!(lz4_repaired(&wrong), right);
+        assert_eq!(lz4_repaired(&[]), Bytes::new());
+        assert_eq!(lz4_repaired(&right[..6]), right[..6]);
+    }
 }

@@ -108,3 +108,84 @@ impl Iterator for Batches {
 }
 
 impl std::iter::FusedIterator for Batches {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::batch::{Codec, Record, Stamp, encode};
+
+    fn batch() -> Bytes {
+        encode(&[Record::default()], Codec::None, Stamp::NONE).unwrap()
+    }
+
+    /// A message of magic 0 or 1 with null key and value; the checksum is left out.
+    fn message(offset: i64, magic: u8) -> Vec<u8> {
+        let timestamp: &[u8] = if magic == 0 { &[] } else { &[0; 8] };
+        let body = [&[0; 4], &[magic, 0][..], timestamp, &[0xff; 8]].concat();
+        [&offset.to_be_bytes()[..], &(body.len() as i32).to_be_bytes(), &body].concat()
+    }
+
+    #[test]
+    fn nothing_is_no_batches() {
+        assert_eq!(split(Bytes::new()).next(), None);
+    }
+
+    #[test]
+    fn batches_share_the_memory_of_the_fetch() {
+        let records: Bytes = [batch(), batch()].concat().into();
+
+        let entries: Vec<_> = split(records.clone()).collect::<Result<_, _>>().unwrap();
+
+        assert_eq!(entries.len(), 2);
+        let Some(FetchedEntry::Batch(second)) = entries.last() else { panic!("not a batch") };
+        assert_eq!(second.as_bytes().as_ptr(), records[batch().len()..].as_ptr());
+    }
+
+    #[test]
+    fn old_messages_in_a_row_are_one_set() {
+        let records = [message(7, 0), message(8, 1), message(9, 1), batch().to_vec(), message(12, 1)].concat();
+
+        let entries: Vec<_> = split(records.into()).collect::<Result<_, _>>().unwrap();
+
+        let next: Vec<_> = entries.iter().map(FetchedEntry::next_offset).collect();
+        assert_eq!(next, [10, 1, 13]);
+    }
+
+    #[test]
+    fn a_set_of_old_messages_ends_before_the_cut() {
+        let records = [message(7, 0), message(8, 1)].concat();
+
+        let mut batches = split(Bytes::from(records).slice(..message(7, 0).len() + 20));
+
+        assert_eq!(batches.next().unwrap().unwrap().next_offset(), 8);
+        assert_eq!(batches.next(), None);
+        assert_eq!(batches.trailing(), 20);
+    }
+
+    #[test]
+    fn after_something_malformed_nothing_more_is_returned() {
+        let cases: [(usize, &[u8], BatchError); 4] = [
+            (16, &[3], BatchError::UnsupportedMagic { magic: 3, expected: "0, 1 or 2" }),
+            (8, &(-5_i32).to_be_bytes(), BatchError::BadLength { length: -5, minimum: 14 }),
+            (8, &20_i32.to_be_bytes(), BatchError::Truncated { needed: 61, available: 32 }),
+            (57, &(-1_i32).to_be_bytes(), BatchError::BadHeader { field: "recordsCount", value: -1 }),
+        ];
+        for (at, field, error) in cases {
+            let mut bad = batch().to_vec();
+            bad[at..at + field.len()].copy_from_slice(field);
+
+            let entries: Vec<_> = split([&batch(), &bad[..], &batch()].concat().into()).collect();
+
+            assert_eq!(entries.len(), 2, "{error}");
+            assert!(entries[0].is_ok());
+            assert_eq!(entries[1], Err(error));
+        }
+    }
+
+    #[test]
+    fn an_old_message_without_a_possible_offset_is_refused() {
+        let entry = split(message(-1, 1).into()).next().unwrap();
+
+        assert_eq!(entry, Err(BatchError::BadHeader { field: "offset", value: -1 }));
+    }
+}
