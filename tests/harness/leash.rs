@@ -6,12 +6,12 @@
 
 use std::io::Write;
 use std::os::unix::process::CommandExt;
-use std::process::{ChildStdin, Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use crate::workspace;
 
-const KEEPER: &str = r#"
+const SCRIPT: &str = r#"
 held=" "
 while read -r verb pid; do
     case $verb in
@@ -34,22 +34,24 @@ pub(crate) fn release(pid: u32) {
 }
 
 fn tell(line: &str) {
-    static KEEPER_STDIN: OnceLock<Mutex<ChildStdin>> = OnceLock::new();
-    let stdin = KEEPER_STDIN.get_or_init(|| Mutex::new(start()));
-    let mut stdin = stdin.lock().unwrap_or_else(PoisonError::into_inner);
-    // A keeper that is gone was killed by hand: then there is nobody to tell.
-    let _ = stdin.write_all(line.as_bytes());
+    static KEEPER: OnceLock<Mutex<Child>> = OnceLock::new();
+    let keeper = KEEPER.get_or_init(|| Mutex::new(start()));
+    let mut keeper = keeper.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(stdin) = &mut keeper.stdin {
+        // A keeper that is gone was killed by hand: then there is nobody to tell.
+        let _ = stdin.write_all(line.as_bytes());
+    }
 }
 
-fn start() -> ChildStdin {
-    let mut keeper = Command::new("sh")
-        .args(["-c", KEEPER, "leash"])
+/// It is never waited for: its work begins when this process is no more.
+fn start() -> Child {
+    Command::new("sh")
+        .args(["-c", SCRIPT, "leash"])
         .arg(workspace::run_dir())
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .process_group(0)
         .spawn()
-        .unwrap_or_else(|e| panic!("cannot start sh, which stops what the specs start: {e}"));
-    keeper.stdin.take().unwrap_or_else(|| panic!("sh was started without a pipe"))
+        .unwrap_or_else(|e| panic!("cannot start sh, which stops what the specs start: {e}"))
 }

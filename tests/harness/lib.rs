@@ -31,10 +31,14 @@ pub mod dist;
 mod eventually;
 mod leash;
 pub mod oracle;
+pub mod portage;
 mod ports;
 pub mod process;
 pub mod record;
+pub mod rest;
 pub mod shared;
+pub mod tools;
+pub mod worker;
 pub mod workspace;
 
 pub use certs::{CLIENT_PRINCIPAL, Certificates, Identity};
@@ -47,7 +51,9 @@ pub use oracle::{Oracle, OracleError};
 pub use ports::free_port;
 pub use process::{Process, Signal};
 pub use record::{Consumed, Record, TimestampType};
+pub use rest::{Response, Rest};
 pub use shared::{Lab, Pair, clusters, lab, secured_cluster};
+pub use worker::{JavaMirrorMaker, Runtime, Worker, WorkerConfig};
 
 /// Settings in Kafka's words, sorted.
 pub type Properties = BTreeMap<String, String>;

@@ -6,3 +6,4 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod harness_facts;
+mod harness_java;
