@@ -1,1 +1,49 @@
-fn main() {}
+//! Development commands, as `cargo xtask COMMAND`. Nothing but cargo is needed to start; one file per command.
+
+use std::process::ExitCode;
+
+mod ci;
+mod kafka;
+mod run;
+mod setup;
+mod test;
+mod tidy;
+
+const USAGE: &str = "\
+usage: cargo xtask COMMAND
+
+  test                 all tests: the workspace's, then the specs on real Apache Kafka; installs Java and Maven if it may
+  ci                   fmt, clippy, tidy, then test
+  tidy                 the rules no compiler checks: who depends on whom, where there is no clock, links, paths
+  kafka up             two clusters on loopback to play with
+  kafka status         where they are
+  kafka down           end them, and their data
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let outcome = match arguments[..] {
+        ["test"] => test::test(),
+        ["ci"] => ci::ci(),
+        ["tidy"] => tidy::tidy(),
+        ["kafka", "up"] => kafka::up(),
+        ["kafka", "status"] => kafka::status(),
+        ["kafka", "down"] => kafka::down(),
+        ["help" | "--help" | "-h"] => {
+            print!("{USAGE}");
+            Ok(())
+        }
+        _ => {
+            eprint!("{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("xtask: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}
