@@ -1,11 +1,12 @@
 //! Everything a herder can ask of its shell. Nothing here returns a value: outcomes come back as events.
 
 use bytes::Bytes;
-use connect_api::record::{SourceOffset, SourcePartition};
 use connect_api::ConfigMap;
+use connect_api::record::{SourceOffset, SourcePartition};
 
 use crate::command::Outcome;
 use crate::config_log::TargetState;
+use crate::error::HerderError;
 use crate::ids::{ConnectorName, MemberId, OpId, RequestId, TaskId};
 
 /// One thing to do. Actions of one `apply` are performed in order; those that take time are begun in order.
@@ -135,6 +136,22 @@ pub enum Action {
         config: ConfigMap,
         /// Tasks 0 up to here.
         tasks: u32,
+    },
+    /// Ask the leader, signed, to fence the producers of former tasks (KIP-618). Answered by `FenceForwarded`.
+    ForwardFence {
+        /// Comes back in the answer.
+        op: OpId,
+        /// The connector.
+        name: ConnectorName,
+        /// The leader's REST address.
+        leader_url: String,
+    },
+    /// The answer to a task's `TaskAsksToFence` or `TaskAsksOwnership`. Not `Ok` means: do not start, fail.
+    AnswerTask {
+        /// The asker's number.
+        op: OpId,
+        /// Whether the task may go on.
+        result: Result<(), HerderError>,
     },
     /// Make a new session key of the configured algorithm and size (KIP-507). Answered by `SessionKeyMade`.
     MakeSessionKey,

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use connect_api::record::{SourceOffset, SourcePartition};
 use connect_api::ConfigMap;
+use connect_api::record::{SourceOffset, SourcePartition};
 
 use crate::config_log::TargetState;
 use crate::error::HerderError;

@@ -75,7 +75,7 @@ pub enum Event {
         /// The name.
         name: ConnectorName,
     },
-    /// A running connector instance raised an error, or panicked.
+    /// A running connector instance raised an error, or panicked. It counts as there until it is stopped.
     ConnectorFailed {
         /// The name.
         name: ConnectorName,
@@ -87,7 +87,8 @@ pub enum Event {
         /// The name.
         name: ConnectorName,
     },
-    /// A connector instance has answered with task configs, references replaced by their text again.
+    /// A connector instance has answered with task configs, `task.class` added, references replaced by their text again.
+    /// Never after the instance's `ConnectorStopped`.
     TaskConfigs {
         /// The name.
         name: ConnectorName,
@@ -113,7 +114,8 @@ pub enum Event {
         /// The task.
         task: TaskId,
     },
-    /// A running task has failed, or panicked.
+    /// A running task has failed, or panicked, and has ended. It need not be stopped; a stop that was under way is still
+    /// answered.
     TaskFailed {
         /// The task.
         task: TaskId,
@@ -141,13 +143,28 @@ pub enum Event {
         /// How it went.
         result: Result<(), HerderError>,
     },
-    /// A task asks, before its first write, whether the leader has fenced its predecessors; or whether it still owns
-    /// its work (KIP-618). For exactly-once workers.
+    /// A task asks, before it opens its producer, that the leader fence its predecessors (KIP-618). For exactly-once
+    /// workers. Answered by [`Action::AnswerTask`](crate::action::Action::AnswerTask).
     TaskAsksToFence {
         /// The task.
         task: TaskId,
-        /// Comes back in the answer.
+        /// The asker's own number; comes back in the answer.
         op: OpId,
+    },
+    /// A task asks, once its producer is open, whether its configs are still the latest and it still belongs here
+    /// (KIP-618). Answered by [`Action::AnswerTask`](crate::action::Action::AnswerTask).
+    TaskAsksOwnership {
+        /// The task.
+        task: TaskId,
+        /// The asker's own number; comes back in the answer.
+        op: OpId,
+    },
+    /// The leader has fenced for [`Action::ForwardFence`](crate::action::Action::ForwardFence), or not.
+    FenceForwarded {
+        /// The action's id.
+        op: OpId,
+        /// How it went.
+        result: Result<(), HerderError>,
     },
     /// A fresh session key has been made for [`Action::MakeSessionKey`](crate::action::Action::MakeSessionKey).
     SessionKeyMade {
@@ -163,6 +180,9 @@ pub enum Event {
 }
 
 /// What the group's coordinator says, or its absence. Classic protocol, type `connect`.
+///
+/// A join ends with `Joined`, `Lost` or `Fatal`, a sync with `Synced`, `RebalanceNeeded`, `Lost` or `Fatal`; what can be
+/// retried, the shell retries.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum GroupEvent {
     /// A join has completed. The leader gets every member's metadata for the elected protocol and must answer with
@@ -190,6 +210,8 @@ pub enum GroupEvent {
     RebalanceNeeded,
     /// The coordinator has not been reached for a heartbeat interval or more.
     CoordinatorUnknown,
+    /// The coordinator has answered again, and this worker is still a member.
+    CoordinatorKnown,
     /// The coordinator does not know this member any more (session expired, fenced, or left on purpose).
     Lost {
         /// Why, for the log.

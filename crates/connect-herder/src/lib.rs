@@ -11,12 +11,28 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod action;
+pub mod assignor;
+pub mod auto_restart;
+pub mod catch_up;
 pub mod command;
+pub mod config_log;
+pub mod config_writer;
 pub mod error;
 pub mod event;
+pub mod herder;
 pub mod ids;
+mod json;
+pub mod leadership;
+pub mod membership;
+pub mod protocol;
+pub mod publisher;
+pub mod replies;
+pub mod restart;
 pub mod service;
+pub mod settings;
+pub mod status_log;
 pub mod view;
+pub mod work;
 
 pub use action::Action;
 pub use command::{Command, Outcome, Reply};

@@ -1,0 +1,323 @@
+//! What goes through the lane of config writes: checked when its turn has come, written, read back, answered.
+
+use std::collections::VecDeque;
+
+use connect_api::ConfigMap;
+use connect_api::record::{SourceOffset, SourcePartition};
+
+use super::Herder;
+use super::commands::PutConnector;
+use crate::action::Action;
+use crate::command::{Outcome, Reply};
+use crate::config_log::record::delete_connector;
+use crate::config_log::{ConfigRecord, SessionKey, TargetState};
+use crate::config_writer::Batch;
+use crate::error::HerderError;
+use crate::ids::{ConfigOffset, ConnectorName, OpId, RequestId, TaskId};
+use crate::restart::{RestartPlan, RestartRequest};
+use crate::status_log::Status;
+use crate::view::{ConnectorInfo, ConnectorStateInfo, UnitState};
+
+/// A job for the [`ConfigWriter`](crate::config_writer::ConfigWriter).
+#[derive(Debug, Clone)]
+pub(super) enum Job {
+    PutConnector(PutConnector),
+    DeleteConnector {
+        id: RequestId,
+        name: ConnectorName,
+    },
+    StopConnector {
+        id: RequestId,
+        name: ConnectorName,
+    },
+    Restart {
+        id: RequestId,
+        request: RestartRequest,
+    },
+    /// Without a command it comes from an instance on this worker.
+    PutTaskConfigs {
+        id: Option<RequestId>,
+        name: ConnectorName,
+        configs: Vec<ConfigMap>,
+    },
+    SessionKey(SessionKey),
+    AlterOffsets {
+        id: RequestId,
+        name: ConnectorName,
+        offsets: Option<Vec<(SourcePartition, Option<SourceOffset>)>>,
+    },
+}
+
+impl Job {
+    fn command(&self) -> Option<RequestId> {
+        match self {
+            Self::PutConnector(PutConnector { id, .. })
+            | Self::DeleteConnector { id, .. }
+            | Self::StopConnector { id, .. }
+            | Self::Restart { id, .. }
+            | Self::AlterOffsets { id, .. } => Some(*id),
+            Self::PutTaskConfigs { id, .. } => *id,
+            Self::SessionKey(_) => None,
+        }
+    }
+
+    /// Whether the end of the topic has to be known before it can be decided.
+    fn reads_first(&self) -> bool {
+        matches!(self, Self::PutTaskConfigs { .. } | Self::AlterOffsets { .. })
+    }
+
+    /// What the worker does, in Java's words.
+    pub(super) fn stage(&self) -> String {
+        match self {
+            Self::PutConnector(put) => format!("writing a config for connector {} to the config topic", put.name),
+            Self::DeleteConnector { name, .. } => {
+                format!("removing the config for connector {name} from the config topic")
+            }
+            Self::StopConnector { name, .. } => {
+                format!("writing the STOPPED target stage for connector {name} to the config topic")
+            }
+            Self::Restart { request, .. } => {
+                format!("writing restart request for connector {} to the config topic", request.connector)
+            }
+            Self::PutTaskConfigs { name, configs, .. } => {
+                format!("writing {} task configs for connector {name} to the config topic", configs.len())
+            }
+            Self::SessionKey(_) => "writing a new session key to the config topic".to_owned(),
+            Self::AlterOffsets { name, .. } => format!("modifying offsets for connector {name}"),
+        }
+    }
+}
+
+impl Herder {
+    /// Goes on with the job under way, and begins the next ones.
+    pub(super) fn maintain_jobs(&mut self) {
+        if let Some(job) = self.writer.take_expired(self.now) {
+            self.finish(job, Err(write_failed()));
+        }
+        if let Some((job, rest)) = self.writer.take_read_back(self.config.offset()) {
+            self.write_next(job, rest);
+        }
+        while self.is_settled()
+            && let Some(job) = self.writer.pop()
+        {
+            self.begin_job(job);
+        }
+    }
+
+    fn begin_job(&mut self, job: Job) {
+        if job.command().is_some_and(|id| !self.replies.is_open(id)) {
+            return;
+        }
+        if let Err(refusal) = self.leader_only() {
+            self.finish(job, Err(refusal));
+        } else if job.reads_first() {
+            let op = self.next_op();
+            self.out.push(Action::ReadConfigToEnd { op, timeout_ms: self.settings.config_write_timeout_ms });
+            self.writer.reading(job, op, self.after(self.settings.config_write_timeout_ms));
+        } else {
+            self.decide(job);
+        }
+    }
+
+    pub(super) fn job_has_read(&mut self, op: OpId, result: Result<(), HerderError>) {
+        let Some(job) = self.writer.take_read(op) else {
+            return;
+        };
+        match result {
+            Ok(()) => self.decide(job),
+            Err(_) => {
+                let text = match job {
+                    Job::AlterOffsets { .. } => {
+                        "Failed to read to end of config topic before modifying connector offsets"
+                    }
+                    _ => "Failed to read to end of config topic",
+                };
+                self.finish(job, Err(HerderError::Internal(text.to_owned())));
+            }
+        }
+    }
+
+    /// The job's turn has come, and everything before it is known.
+    fn decide(&mut self, mut job: Job) {
+        if let Job::AlterOffsets { id, name, offsets } = job {
+            let outcome = self.alter_offsets(id, name, offsets);
+            if let Err(refusal) = outcome {
+                self.reply(id, Err(refusal));
+            }
+            return;
+        }
+        match self.batches(&job) {
+            Ok(batches) => {
+                if let Job::PutConnector(put) = &mut job {
+                    put.existed = self.config.contains(&put.name);
+                }
+                self.write_next(job, batches);
+            }
+            Err(refusal) => self.finish(job, Err(refusal)),
+        }
+    }
+
+    fn batches(&self, job: &Job) -> Result<VecDeque<Batch>, HerderError> {
+        let leader = |records: &[ConfigRecord]| Batch {
+            records: records.iter().map(ConfigRecord::encode).collect(),
+            privileged: true,
+        };
+        let batches = match job {
+            Job::PutConnector(put) => {
+                self.may_put(put)?;
+                let connector = put.name.clone();
+                let state = put
+                    .initial_state
+                    .map(|state| ConfigRecord::TargetState { connector: connector.clone(), state: Some(state) });
+                let config = ConfigRecord::Connector { connector, config: Some(put.config.clone().into()) };
+                vec![leader(&state.into_iter().chain([config]).collect::<Vec<_>>())]
+            }
+            Job::DeleteConnector { name, .. } => {
+                self.existing(name, "Connector {} not found")?;
+                vec![leader(&delete_connector(name))]
+            }
+            Job::StopConnector { name, .. } => {
+                self.existing(name, "Unknown connector {}")?;
+                // Tasks first: a running connector without tasks is better than a stopped one with tasks, should the
+                // second write fail.
+                let target = ConfigRecord::TargetState { connector: name.clone(), state: Some(TargetState::Stopped) };
+                let target = Batch { privileged: false, ..leader(&[target]) };
+                vec![leader(&[ConfigRecord::Commit { connector: name.clone(), tasks: 0 }]), target]
+            }
+            Job::Restart { request, .. } => {
+                self.existing(&request.connector, "Unknown connector: {}")?;
+                vec![leader(&[ConfigRecord::Restart(request.clone())])]
+            }
+            Job::PutTaskConfigs { name, configs, .. } => {
+                self.existing(name, "Connector {} not found")?;
+                if !configs.is_empty() && self.target(name) == TargetState::Stopped {
+                    return Err(HerderError::BadRequest(format!(
+                        "Cannot submit non-empty set of task configs for stopped connector {name}"
+                    )));
+                }
+                let tasks: Vec<_> = (0..)
+                    .zip(configs)
+                    .map(|(task, config)| ConfigRecord::Task {
+                        task: TaskId::new(name.clone(), task),
+                        config: config.clone().into(),
+                    })
+                    .collect();
+                let count = u32::try_from(configs.len()).unwrap_or(u32::MAX);
+                let commit = leader(&[ConfigRecord::Commit { connector: name.clone(), tasks: count }]);
+                if tasks.is_empty() { vec![commit] } else { vec![leader(&tasks), commit] }
+            }
+            Job::SessionKey(key) => vec![leader(&[ConfigRecord::SessionKey(key.clone())])],
+            Job::AlterOffsets { .. } => Vec::new(),
+        };
+        Ok(batches.into())
+    }
+
+    fn write_next(&mut self, job: Job, mut batches: VecDeque<Batch>) {
+        let Some(batch) = batches.pop_front() else {
+            self.finish(job, Ok(()));
+            return;
+        };
+        // Between two batches leadership may have gone. Half a set of task configs harms nobody: it has no commit.
+        if let Err(refusal) = self.leader_only() {
+            self.finish(job, Err(refusal));
+            return;
+        }
+        let op = self.next_op();
+        self.out.push(Action::WriteConfig { op, records: batch.records, privileged: batch.privileged });
+        self.writer.writing(job, op, batches, self.after(self.settings.config_write_timeout_ms));
+    }
+
+    pub(super) fn job_has_written(&mut self, op: OpId, result: Result<ConfigOffset, HerderError>) {
+        match result {
+            Ok(offset) => {
+                self.writer.written(op, offset);
+            }
+            Err(error) => {
+                if let Some(job) = self.writer.take_failed(op) {
+                    self.finish(job, Err(error));
+                }
+            }
+        }
+    }
+
+    fn finish(&mut self, job: Job, result: Result<(), HerderError>) {
+        let id = job.command();
+        let outcome = result.and_then(|()| match &job {
+            Job::PutConnector(put) => Ok(self.put_reply(put)),
+            Job::Restart { request, .. } => self.restart_reply(request),
+            _ => Ok(Reply::Done),
+        });
+        match (&job, &outcome) {
+            (Job::PutTaskConfigs { id: None, name, .. }, Ok(_)) => self.publisher.done(name),
+            (Job::PutTaskConfigs { id: None, name, .. }, Err(_)) => {
+                self.publisher.failed(name, self.now);
+            }
+            (Job::SessionKey(_), outcome) => self.leadership.session_key_written(self.now, outcome.is_ok()),
+            _ => {}
+        }
+        if let Some(id) = id {
+            self.reply(id, outcome);
+        }
+    }
+
+    fn put_reply(&self, put: &PutConnector) -> Reply {
+        let info = ConnectorInfo {
+            name: put.name.clone(),
+            config: put.config.clone(),
+            tasks: self.config.tasks(&put.name).collect(),
+            kind: self.settings.kind(put.config.get("connector.class").map(String::as_str)),
+        };
+        if put.existed { Reply::Updated(info) } else { Reply::Created(info) }
+    }
+
+    fn restart_reply(&self, request: &RestartRequest) -> Outcome {
+        let name = &request.connector;
+        let Some(plan) = RestartPlan::new(request.clone(), &self.status) else {
+            return Err(HerderError::NotFound(format!("Status for connector {name} not found")));
+        };
+        let unit = |status: &Status| UnitState {
+            state: status.state.as_str().to_owned(),
+            worker_id: status.worker_id.to_string(),
+            version: status.version.clone(),
+            trace: status.trace.clone(),
+        };
+        Ok(Reply::Restarting(ConnectorStateInfo {
+            name: name.clone(),
+            connector: unit(plan.connector()),
+            tasks: plan.tasks().iter().map(|(task, status)| (*task, unit(status))).collect(),
+            kind: self.settings.kind(self.connector_class(name)),
+        }))
+    }
+
+    pub(super) fn maintain_session_key(&mut self) {
+        let signs = self.membership.protocol() == Some(crate::protocol::Subprotocol::Sessioned);
+        if !self.is_settled() || !signs || !self.membership.is_leader() {
+            return;
+        }
+        let key = self.config.session_key().map(AsRef::as_ref);
+        if self.leadership.needs_session_key(key, self.now, &self.settings) {
+            self.leadership.session_key_under_way(self.now, &self.settings);
+            self.out.push(Action::MakeSessionKey);
+        }
+    }
+
+    pub(super) fn session_key_timeout(&self) -> Option<crate::ids::Now> {
+        let signs = self.membership.protocol() == Some(crate::protocol::Subprotocol::Sessioned);
+        if !self.is_settled() || !signs || !self.membership.is_leader() {
+            return None;
+        }
+        self.leadership.session_key_timeout(self.config.session_key().map(AsRef::as_ref), &self.settings)
+    }
+
+    pub(super) fn session_key_made(&mut self, key_base64: String, created_ms: i64) {
+        let algorithm = self.settings.session_key_algorithm.clone();
+        self.writer.push(Job::SessionKey(SessionKey { key_base64, algorithm, created_ms }));
+    }
+}
+
+fn write_failed() -> HerderError {
+    HerderError::Internal(
+        "Failed to write to config topic; this may be due to a transient error and the request can be safely retried"
+            .to_owned(),
+    )
+}

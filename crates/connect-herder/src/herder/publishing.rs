@@ -1,0 +1,89 @@
+//! Task configs of connector instances that run here: asked for, compared, and sent to the config topic.
+
+use connect_api::{ConfigMap, ConnectError};
+
+use super::Herder;
+use super::jobs::Job;
+use crate::action::Action;
+use crate::config_log::TargetState;
+use crate::error::HerderError;
+use crate::ids::ConnectorName;
+use crate::work::{Run, Unit};
+
+impl Herder {
+    pub(super) fn maintain_publishing(&mut self) {
+        for name in self.publisher.take_questions(self.now) {
+            let runs = self.work.run(&Unit::Connector(name.clone())) == Some(Run::Running);
+            if runs && self.target(&name) == TargetState::Started {
+                let tasks_max = self.tasks_max(&name);
+                self.out.push(Action::ComputeTaskConfigs { name, tasks_max });
+            } else {
+                self.publisher.forget(&name);
+            }
+        }
+        if !self.is_settled() {
+            return;
+        }
+        for (name, configs) in self.publisher.take_made() {
+            if !self.config.task_configs_changed(&name, &configs) {
+                self.publisher.done(&name);
+            } else if self.membership.is_leader() {
+                self.writer.push(Job::PutTaskConfigs { id: None, name, configs });
+            } else if let Some(leader_url) = self.membership.leader_url().map(str::to_owned) {
+                self.out.push(Action::ForwardTaskConfigs { name, leader_url, configs });
+            } else {
+                self.publisher.failed(&name, self.now);
+            }
+        }
+    }
+
+    pub(super) fn task_configs(&mut self, name: &ConnectorName, result: Result<Vec<ConfigMap>, ConnectError>) {
+        let Ok(configs) = result else {
+            self.publisher.failed(name, self.now);
+            return;
+        };
+        let count = configs.len();
+        if !self.publisher.made(name, configs) {
+            return;
+        }
+        if let Some(error) = self.too_many_tasks(name, count) {
+            let unit = Unit::Connector(name.clone());
+            self.publisher.forget(name);
+            if self.work.broken(&unit) {
+                self.fail(&unit, &error);
+            }
+        }
+    }
+
+    pub(super) fn task_configs_forwarded(&mut self, name: &ConnectorName, result: Result<(), HerderError>) {
+        match result {
+            Ok(()) => self.publisher.done(name),
+            Err(_) => {
+                self.publisher.failed(name, self.now);
+            }
+        }
+    }
+
+    fn tasks_max(&self, name: &ConnectorName) -> usize {
+        let value = self.config.connector_config(name).and_then(|config| config.get("tasks.max"));
+        value.and_then(|value| value.trim().parse().ok()).filter(|max| *max > 0).unwrap_or(1)
+    }
+
+    /// Java's `TooManyTasksException`, unless `tasks.max.enforce` is off. Only another config can help.
+    pub(super) fn too_many_tasks(&self, name: &ConnectorName, count: usize) -> Option<ConnectError> {
+        let enforced = self
+            .config
+            .connector_config(name)
+            .and_then(|config| config.get("tasks.max.enforce"))
+            .is_none_or(|value| !value.trim().eq_ignore_ascii_case("false"));
+        let max = self.tasks_max(name);
+        (enforced && count > max).then(|| {
+            ConnectError::config(format!(
+                "The connector {name} has generated {count} tasks, which is greater than {max}, the maximum number of \
+                 tasks it is configured to create. This behaviour should be considered a bug and is disallowed. If \
+                 necessary, it can be permitted by reconfiguring the connector with 'tasks.max.enforce' set to false; \
+                 however, this option will be removed in a future release of Kafka Connect."
+            ))
+        })
+    }
+}

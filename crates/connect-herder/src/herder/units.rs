@@ -1,0 +1,185 @@
+//! Connector instances and tasks that run here: starts, stops, failures, restarts.
+
+use connect_api::ConnectError;
+use connect_api::error::ErrorKind;
+
+use super::Herder;
+use crate::action::Action;
+use crate::command::Reply;
+use crate::config_log::TargetState;
+use crate::error::HerderError;
+use crate::ids::TaskId;
+use crate::restart::RestartPlan;
+use crate::status_log::State;
+use crate::work::{Run, Step, StopReason, Unit};
+
+impl Herder {
+    /// Stops what is too much here and starts what is missing.
+    pub(super) fn reconcile(&mut self) {
+        for step in self.work.reconcile() {
+            match step {
+                Step::Stop(Unit::Connector(name)) => {
+                    self.publisher.forget(&name);
+                    self.out.push(Action::StopConnector { name });
+                }
+                Step::Stop(Unit::Task(task)) => self.out.push(Action::StopTask { task }),
+                Step::Start(unit) => self.start(unit),
+            }
+        }
+    }
+
+    fn start(&mut self, unit: Unit) {
+        let target = self.target(unit.connector());
+        let Some(config) = self.config.connector_config(unit.connector()).map(|config| config.as_ref().clone()) else {
+            // Deleted a moment ago: the rebalance that takes it away from us is on its way.
+            self.work.failed(&unit);
+            return;
+        };
+        match &unit {
+            Unit::Connector(name) => {
+                self.out.push(Action::StartConnector { name: name.clone(), config, target });
+            }
+            Unit::Task(task) => match self.task_config_to_start(task) {
+                Ok(task_config) => {
+                    let action =
+                        Action::StartTask { task: task.clone(), connector_config: config, config: task_config, target };
+                    self.out.push(action);
+                    self.answer_starts(&unit, &Ok(Reply::Done));
+                }
+                Err(error) => self.unit_failed_to_start(&unit, &error),
+            },
+        }
+    }
+
+    fn task_config_to_start(&self, task: &TaskId) -> Result<connect_api::ConfigMap, ConnectError> {
+        let count = self.config.task_count(&task.connector) as usize;
+        if let Some(error) = self.too_many_tasks(&task.connector, count) {
+            return Err(error);
+        }
+        self.config
+            .task_config(task)
+            .map(|config| config.as_ref().clone())
+            .ok_or_else(|| ConnectError::config(format!("there are no configs for task {task} in the config topic")))
+    }
+
+    pub(super) fn unit_started(&mut self, unit: Unit, result: Result<(), ConnectError>) {
+        if let Err(error) = result {
+            self.unit_failed_to_start(&unit, &error);
+            return;
+        }
+        if !self.work.started(&unit) {
+            return;
+        }
+        self.restarts.started(&unit, self.now);
+        self.write_running_status(&unit);
+        if let Unit::Connector(name) = &unit {
+            if self.target(name) == TargetState::Started {
+                self.publisher.want(name);
+            }
+            self.answer_starts(&unit, &Ok(Reply::Done));
+        }
+    }
+
+    fn unit_failed_to_start(&mut self, unit: &Unit, error: &ConnectError) {
+        if !self.work.failed(unit) {
+            return;
+        }
+        self.fail(unit, error);
+        let kind = if matches!(unit, Unit::Connector(_)) { "connector" } else { "task" };
+        let refusal = HerderError::Internal(format!("Failed to start {kind}: {unit}"));
+        self.answer_starts(unit, &Err(refusal));
+    }
+
+    pub(super) fn unit_failed(&mut self, unit: Unit, error: &ConnectError) {
+        let news = match &unit {
+            Unit::Connector(_) => self.work.broken(&unit),
+            Unit::Task(_) => self.work.failed(&unit),
+        };
+        if news {
+            self.fail(&unit, error);
+        }
+    }
+
+    /// FAILED, and perhaps another try: not if only another config can help.
+    pub(super) fn fail(&mut self, unit: &Unit, error: &ConnectError) {
+        if let Unit::Connector(name) = unit {
+            self.publisher.forget(name);
+        }
+        let mut trace = error.trace();
+        if error.kind() != ErrorKind::Config
+            && let Some(attempt) = self.restarts.failed(unit, self.now)
+        {
+            let of = self.restarts.max_attempts();
+            trace.push_str(&format!(
+                "\n\tthis worker restarts it in {} ms (attempt {} of {of}, portage.restart.*)",
+                attempt.delay_ms, attempt.number
+            ));
+        }
+        self.write_status(unit, State::Failed, Some(trace));
+    }
+
+    pub(super) fn unit_stopped(&mut self, unit: &Unit) {
+        let Some(reason) = self.work.stopped(unit) else {
+            return;
+        };
+        let stays = self.work.is_admitted(unit);
+        match reason {
+            StopReason::Restart if stays => self.write_status(unit, State::Restarting, None),
+            StopReason::Change if stays => {}
+            _ => self.write_status(unit, State::Unassigned, None),
+        }
+        if !self.work.is_assigned(unit) {
+            self.restarts.forget(unit);
+            if self.settings.topic_tracking && !self.config.contains(unit.connector()) {
+                self.forget_topics(&unit.connector().clone());
+            }
+        }
+    }
+
+    pub(super) fn task_faults(&mut self, task: TaskId, text: Option<String>) {
+        let unit = Unit::Task(task);
+        if self.work.run(&unit) == Some(Run::Running) && self.target(unit.connector()) == TargetState::Started {
+            self.write_status(&unit, State::Running, text);
+        }
+    }
+
+    /// Restarts a unit that is admitted here.
+    pub(super) fn restart(&mut self, unit: &Unit) {
+        if self.work.bounce(unit, StopReason::Restart) {
+            self.write_status(unit, State::Restarting, None);
+        }
+    }
+
+    /// Restarts that are due: those that people want, once the group is settled, and those of failed units.
+    pub(super) fn maintain_work_requests(&mut self) {
+        if !self.is_settled() {
+            return;
+        }
+        for request in std::mem::take(&mut self.changes.restarts).into_values() {
+            let Some(plan) = RestartPlan::new(request, &self.status) else {
+                continue;
+            };
+            let part = plan.part_of(&self.membership.assigned().cloned().unwrap_or_default());
+            let units = part.connectors.into_iter().map(Unit::Connector).chain(part.tasks.into_iter().map(Unit::Task));
+            for unit in units {
+                self.restarts.forget(&unit);
+                self.restart(&unit);
+            }
+        }
+        for unit in self.restarts.take_due(self.now) {
+            if matches!(self.work.run(&unit), Some(Run::Failed | Run::Broken)) {
+                self.restart(&unit);
+            }
+        }
+    }
+
+    /// Answers the commands that wait for a start of this unit.
+    pub(super) fn answer_starts(&mut self, unit: &Unit, outcome: &crate::command::Outcome) {
+        let (ready, rest) = std::mem::take(&mut self.starts).into_iter().partition(|(waits_for, _)| waits_for == unit);
+        self.starts = rest;
+        let ready: Vec<_> = ready;
+        for (_, id) in ready {
+            self.reply(id, outcome.clone());
+        }
+    }
+}
