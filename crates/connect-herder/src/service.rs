@@ -38,6 +38,12 @@ pub trait HerderService: Send + Sync + 'static {
     /// `source` for a connector class that this worker has, else `unknown`.
     fn connector_kind(&self, class: &str) -> &'static str;
 
+    /// Whether topics that connectors use are tracked (`topic.tracking.enable`).
+    fn topic_tracking(&self) -> bool;
+
+    /// Whether a word is a log level.
+    fn is_logger_level(&self, level: &str) -> bool;
+
     /// Level names by logger, for `/admin/loggers`.
     fn loggers(&self) -> Vec<LoggerLevel>;
 
@@ -46,7 +52,12 @@ pub trait HerderService: Send + Sync + 'static {
     fn set_logger_level(&self, logger: &str, level: &str) -> Option<Vec<String>>;
 
     /// Checks the signature of a request of another worker over its body (KIP-507). Only with the `sessioned` protocol.
-    fn verify_signature(&self, body: &[u8], signature: Option<&str>, algorithm: Option<&str>) -> Result<(), SignatureError>;
+    fn verify_signature(
+        &self,
+        body: &[u8],
+        signature: Option<&str>,
+        algorithm: Option<&str>,
+    ) -> Result<(), SignatureError>;
 }
 
 /// Stored offsets, by source partition.

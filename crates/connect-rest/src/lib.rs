@@ -1,1 +1,25 @@
-//! connect-rest
+//! Kafka Connect's REST API over a [`HerderService`](connect_herder::service::HerderService).
+//!
+//! Reading order: [`routes`] (the API as data), then the handlers by resource, [`entities`] (what answers look like),
+//! [`error`] (how refusals look), [`forward`] (what happens when another worker must do it).
+//!
+//! **Invariant:** no state of its own.
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+mod admin;
+mod body;
+mod call;
+mod connectors;
+mod entities;
+pub mod error;
+mod forward;
+mod offsets;
+mod plugins;
+mod root;
+pub mod routes;
+mod server;
+#[cfg(test)]
+mod tests;
+
+pub use forward::HttpPeers;
+pub use server::{RestOptions, Server, bind};

@@ -1,0 +1,199 @@
+//! Requests that another worker must answer: hop to it, and the signed calls between workers (KIP-507).
+
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, header};
+use axum::response::Response;
+use bytes::Bytes;
+use connect_herder::command::Command;
+use connect_herder::error::HerderError;
+use connect_herder::service::SignatureError;
+use http_body_util::{BodyExt, Full, Limited};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use serde_json::Value as Json;
+
+use crate::call::Call;
+use crate::connectors::Answered;
+use crate::error::{CONFLICTING_OPERATION, RestError};
+
+const NO_LEADER_URL: &str = "Cannot complete request momentarily due to no known leader URL, likely because a rebalance was \
+                             underway.";
+const SIGNATURE_HEADER: &str = "x-connect-authorization";
+const ALGORITHM_HEADER: &str = "x-connect-request-signature-algorithm";
+/// Java's constant for requests between workers, too.
+const HOP_TIMEOUT: Duration = Duration::from_secs(90);
+const ANSWER_BYTES_MAX: usize = 16 << 20;
+
+/// A client for other workers.
+pub(crate) struct Forwarder {
+    client: Client<HttpConnector, Full<Bytes>>,
+}
+
+impl Default for Forwarder {
+    fn default() -> Self {
+        let mut connector = HttpConnector::new();
+        connector.set_connect_timeout(Some(Duration::from_secs(5)));
+        Self { client: Client::builder(TokioExecutor::new()).build(connector) }
+    }
+}
+
+impl Forwarder {
+    async fn send(&self, request: Request<Full<Bytes>>) -> Result<(StatusCode, HeaderMap, Bytes), RestError> {
+        let target = request.uri().clone();
+        let unreachable = |error: &dyn std::fmt::Display| {
+            RestError::new(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                format!("IO Error trying to forward REST request to {target}: {error}"),
+            )
+        };
+        let exchange = async {
+            let response = self.client.request(request).await.map_err(|error| unreachable(&error))?;
+            let (parts, body) = response.into_parts();
+            let body =
+                Limited::new(body, ANSWER_BYTES_MAX).collect().await.map_err(|error| unreachable(&error))?.to_bytes();
+            Ok((parts.status, parts.headers, body))
+        };
+        tokio::time::timeout(HOP_TIMEOUT, exchange).await.unwrap_or_else(|_| Err(unreachable(&"no answer in 90 s")))
+    }
+}
+
+impl Call {
+    /// Hands a command to the herder; if another worker must do it, asks that one and passes its answer on.
+    pub(crate) async fn submit_or_forward(&self, command: Command) -> Result<Answered, RestError> {
+        match self.service.submit(command).await {
+            Ok(reply) => Ok(Answered::Here(reply)),
+            Err(HerderError::NotLeader { leader_url: url } | HerderError::NotAssigned { owner_url: url }) => {
+                self.forward(url).await.map(Answered::Elsewhere)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn forward(&self, url: Option<String>) -> Result<Response, RestError> {
+        let next_forward = match self.query("forward") {
+            None => "true",
+            Some(value) if value.eq_ignore_ascii_case("true") => "false",
+            Some(_) => return Err(RestError::new(StatusCode::CONFLICT, CONFLICTING_OPERATION)),
+        };
+        let url = url.ok_or_else(|| RestError::new(StatusCode::CONFLICT, NO_LEADER_URL))?;
+        let uri = self.hop_uri(&url, next_forward)?;
+        let mut request = Request::new(Full::new(self.body.clone()));
+        *request.method_mut() = self.method.clone();
+        *request.uri_mut() = uri;
+        let headers = request.headers_mut();
+        headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
+        headers.insert(header::USER_AGENT, HeaderValue::from_static("kafka-connect"));
+        if !self.body.is_empty() {
+            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        }
+        for name in ["authorization", SIGNATURE_HEADER, ALGORITHM_HEADER] {
+            if let Some(value) = self.headers.get(name) {
+                headers.insert(name, value.clone());
+            }
+        }
+        let (status, headers, body) = self.forwarder.send(request).await?;
+        let mut response = Response::new(Body::from(body));
+        *response.status_mut() = status;
+        for name in [header::CONTENT_TYPE, header::LOCATION, header::RETRY_AFTER] {
+            if let Some(value) = headers.get(&name) {
+                response.headers_mut().insert(name, value.clone());
+            }
+        }
+        Ok(response)
+    }
+
+    fn hop_uri(&self, url: &str, next_forward: &str) -> Result<Uri, RestError> {
+        let mut query = format!("forward={next_forward}");
+        for name in ["includeTasks", "onlyFailed", "scope"] {
+            if let Some(value) = self.query(name) {
+                query.push_str(&format!("&{name}={}", encode_segment(value)));
+            }
+        }
+        format!("{}{}?{query}", url.trim_end_matches('/'), self.path).parse().map_err(|error| {
+            RestError::new(StatusCode::INTERNAL_SERVER_ERROR, format!("the worker at {url} has a bad address: {error}"))
+        })
+    }
+
+    /// Checks that a request comes from another worker of the group.
+    pub(crate) fn verify_signature(&self) -> Result<(), RestError> {
+        let checked =
+            self.service.verify_signature(&self.body, self.header(SIGNATURE_HEADER), self.header(ALGORITHM_HEADER));
+        checked.map_err(|error| match error {
+            SignatureError::Malformed(message) => RestError::bad_request(message),
+            SignatureError::Invalid => {
+                RestError::new(StatusCode::FORBIDDEN, "Internal request contained invalid signature.")
+            }
+            SignatureError::NotReady => RestError::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "This worker is still starting up and has not been able to read a session key from the config topic yet",
+            ),
+        })
+    }
+}
+
+/// Calls that workers make of each other on their own account.
+#[derive(Default)]
+pub struct HttpPeers {
+    forwarder: Forwarder,
+}
+
+impl HttpPeers {
+    /// Sends a signed internal request. `path` is below the worker's address, percent-encoded, without leading slash.
+    /// Anything but a 2xx is an error with the other worker's own words.
+    pub async fn send_signed(
+        &self,
+        worker_url: &str,
+        method: Method,
+        path: &str,
+        body: Bytes,
+        signature: Option<(&str, &str)>,
+    ) -> Result<(), HerderError> {
+        let uri: Uri = format!("{}/{path}", worker_url.trim_end_matches('/'))
+            .parse()
+            .map_err(|error| HerderError::Internal(format!("the worker at {worker_url} has a bad address: {error}")))?;
+        let mut request = Request::new(Full::new(body));
+        *request.method_mut() = method;
+        *request.uri_mut() = uri;
+        let headers = request.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
+        headers.insert(header::USER_AGENT, HeaderValue::from_static("kafka-connect"));
+        if let Some((signature, algorithm)) = signature {
+            for (name, value) in [(SIGNATURE_HEADER, signature), (ALGORITHM_HEADER, algorithm)] {
+                let value = HeaderValue::from_str(value).map_err(|error| HerderError::Internal(error.to_string()))?;
+                headers.insert(name, value);
+            }
+        }
+        let (status, _, body) =
+            self.forwarder.send(request).await.map_err(|error| HerderError::Unavailable(error.message))?;
+        if status.is_success() {
+            return Ok(());
+        }
+        let message = serde_json::from_slice::<Json>(&body)
+            .ok()
+            .and_then(|body| body.get("message").and_then(Json::as_str).map(str::to_owned))
+            .unwrap_or_else(|| RestError::plain(status).message);
+        Err(match status {
+            StatusCode::NOT_FOUND => HerderError::NotFound(message),
+            StatusCode::FORBIDDEN => HerderError::Forbidden(message),
+            StatusCode::CONFLICT => HerderError::Conflict(message),
+            status if status.is_client_error() => HerderError::BadRequest(message),
+            _ => HerderError::Unavailable(message),
+        })
+    }
+}
+
+/// Percent-encodes one segment of a path, or one value of a query.
+pub(crate) fn encode_segment(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => encoded.push(byte.into()),
+            _ => encoded.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    encoded
+}

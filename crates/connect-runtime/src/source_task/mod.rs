@@ -1,0 +1,203 @@
+//! One source task: records from its plug-in to the target, and its progress into the offsets topic.
+//!
+//! | file | idea |
+//! |---|---|
+//! | [`path`](mod@path) | which way a batch takes (pure) |
+//! | [`rewrite`](mod@rewrite) | decoding and encoding anew where it must be (pure) |
+//! | [`submitted`] | the contiguous acknowledged prefix (pure) |
+//! | [`lane`] | what is under way in one partition, and what happens when the target refuses (pure) |
+//! | [`run_loop`] | the loop that owns all of it |
+//! | [`records`] | single records to batches |
+//! | [`stats`] | what has been counted |
+//!
+//! A task owns everything it touches; acknowledgements return into the loop that sent, so nothing is locked.
+
+pub mod lane;
+pub mod path;
+pub mod records;
+pub mod rewrite;
+mod run_loop;
+pub mod stats;
+pub mod submitted;
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use connect_api::plugin::DynSourcePlugin;
+use connect_api::record::{SourceOffset, SourcePartition};
+use connect_api::source::{BoxFuture, DynSourceTask, PartitionFault, SourceTaskContext};
+use connect_api::{ConfigMap, ConnectError};
+use connect_herder::config_log::TargetState;
+use connect_herder::ids::TaskId;
+use dashmap::DashMap;
+use kafka_client::budget::Budget;
+use kafka_client::cluster::Cluster;
+use kafka_client::config::ClientConfig;
+use kafka_client::producer::{Producer, ProducerOptions};
+use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::watch;
+use tracing::{info, warn};
+
+use crate::storage::OffsetStore;
+use crate::worker_config::WorkerConfig;
+use run_loop::RunLoop;
+use stats::TaskStats;
+
+/// What all tasks of a worker share.
+pub struct TaskEnvironment {
+    /// The worker's configuration.
+    pub worker: Arc<WorkerConfig>,
+    /// Where progress is stored.
+    pub offsets: OffsetStore,
+    /// The bytes that may be between two brokers at one time.
+    pub budget: Budget,
+    /// What running tasks have counted.
+    pub stats: DashMap<TaskId, Arc<TaskStats>>,
+}
+
+/// What a task is made from.
+pub struct TaskSpec {
+    /// The task.
+    pub id: TaskId,
+    /// The plug-in of its connector's class.
+    pub plugin: Arc<dyn DynSourcePlugin>,
+    /// Its connector's config, references resolved.
+    pub connector_config: ConfigMap,
+    /// Its own config, references resolved.
+    pub task_config: ConfigMap,
+    /// What all tasks share.
+    pub environment: Arc<TaskEnvironment>,
+    /// Whether it polls.
+    pub target: watch::Receiver<TargetState>,
+    /// Becomes true, or loses its sender, when the task is to end.
+    pub stop: watch::Receiver<bool>,
+    /// Where it reports.
+    pub events: UnboundedSender<TaskEvent>,
+}
+
+/// What a task reports while it runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TaskEvent {
+    /// It has started.
+    Started,
+    /// Partitions that stand still, one a line, or none any more.
+    Faults(Option<String>),
+    /// A target topic has been written to for the first time (KIP-558).
+    TopicUsed(String),
+}
+
+/// Runs a task until it is told to stop or has failed for good.
+pub async fn run(spec: TaskSpec) -> Result<(), ConnectError> {
+    let mut stop = spec.stop.clone();
+    let (producer, task) = {
+        let starting = start(&spec);
+        tokio::select! {
+            started = starting => started?,
+            () = stopped(&mut stop) => return Ok(()),
+        }
+    };
+    let stats = Arc::new(TaskStats::default());
+    spec.environment.stats.insert(spec.id.clone(), Arc::clone(&stats));
+    let _gone = Unregister { environment: Arc::clone(&spec.environment), id: spec.id.clone() };
+    // The receiver lives as long as the worker; without it nobody needs to know.
+    let _ = spec.events.send(TaskEvent::Started);
+    info!("task started");
+    RunLoop::new(spec, producer, task, stats).run().await
+}
+
+/// Ends when the task is to end, or nobody holds it any more.
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
+struct Unregister {
+    environment: Arc<TaskEnvironment>,
+    id: TaskId,
+}
+
+impl Drop for Unregister {
+    fn drop(&mut self) {
+        self.environment.stats.remove(&self.id);
+    }
+}
+
+async fn start(spec: &TaskSpec) -> Result<((Cluster, Producer), Box<dyn DynSourceTask>), ConnectError> {
+    let producer = producer(spec).await?;
+    let mut config = spec.task_config.clone();
+    // Connectors hand out complete task configs; what the worker itself needs to know stands in the connector's.
+    for (key, value) in &spec.connector_config {
+        config.entry(key.clone()).or_insert_with(|| value.clone());
+    }
+    let context = Arc::new(Context {
+        id: spec.id.clone(),
+        environment: Arc::clone(&spec.environment),
+        events: spec.events.clone(),
+    });
+    let task = spec.plugin.start_task(config, context).await?;
+    Ok((producer, task))
+}
+
+/// The data producer. A target that does not answer is waited for; a target that refuses us ends the task.
+async fn producer(spec: &TaskSpec) -> Result<(Cluster, Producer), ConnectError> {
+    const RETRY_AFTER: Duration = Duration::from_secs(2);
+    let properties: BTreeMap<String, String> =
+        spec.environment.worker.producer_properties(&spec.connector_config, &spec.id.to_string());
+    let config = ClientConfig::parse(&properties).map_err(|error| ConnectError::config(format!("data producer: {error}")))?;
+    for unknown in config.unknown_keys() {
+        warn!(key = %unknown, "unknown producer key");
+    }
+    let options =
+        ProducerOptions::from_config(&config).map_err(|error| ConnectError::config(format!("data producer: {error}")))?;
+    loop {
+        let cluster = match Cluster::connect(config.clone()).await {
+            Ok(cluster) => cluster,
+            Err(error) if error.is_retriable() => {
+                warn!(%error, "target cluster does not answer, trying again");
+                tokio::time::sleep(RETRY_AFTER).await;
+                continue;
+            }
+            Err(error) => return Err(ConnectError::fatal(format!("data producer: {error}"))),
+        };
+        return match Producer::new(cluster.clone(), options, spec.environment.budget.clone()).await {
+            Ok(producer) => Ok((cluster, producer)),
+            Err(error) => Err(ConnectError::fatal(format!("data producer: {error}"))),
+        };
+    }
+}
+
+/// What a task may ask of its worker.
+struct Context {
+    id: TaskId,
+    environment: Arc<TaskEnvironment>,
+    events: UnboundedSender<TaskEvent>,
+}
+
+impl SourceTaskContext for Context {
+    fn connector(&self) -> &str {
+        self.id.connector.as_str()
+    }
+
+    fn task(&self) -> u32 {
+        self.id.task
+    }
+
+    fn offsets<'a>(
+        &'a self,
+        partitions: &'a [SourcePartition],
+    ) -> BoxFuture<'a, Result<Vec<Option<SourceOffset>>, ConnectError>> {
+        Box::pin(self.environment.offsets.read(self.connector(), partitions))
+    }
+
+    fn report_faults(&self, faults: Vec<PartitionFault>) {
+        let mut text = String::new();
+        for fault in faults {
+            let at = fault.offset.map(|offset| format!(" at offset {offset}")).unwrap_or_default();
+            // Writing to a string can't fail.
+            let _ = writeln!(text, "partition {} stands still{at}: {}", fault.partition, fault.message);
+        }
+        let text = Some(text.trim_end().to_owned()).filter(|text| !text.is_empty());
+        let _ = self.events.send(TaskEvent::Faults(text));
+    }
+}

@@ -1,0 +1,402 @@
+//! The loop of one task: poll, send, take acknowledgements back, store progress, stop.
+//!
+//! Everything that can happen arrives in one `select!`; every arm is cancel-safe. Plug-in code is awaited only in `poll`,
+//! `committed` and `stop`.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use connect_api::ConnectError;
+use connect_api::record::{Ack, AckedRun, Payload, Polled, SourceBatch, SourcePartition, SourceRecord};
+use connect_api::source::DynSourceTask;
+use connect_herder::config_log::TargetState;
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use kafka_client::budget::BudgetPermit;
+use kafka_client::cluster::Cluster;
+use kafka_client::codes::ErrorCode;
+use kafka_client::producer::{Delivery, ProduceError, Producer};
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
+use tracing::{debug, info, warn};
+
+use super::lane::{Lane, Next, Sent, Settled};
+use super::path::{Path, Reason, path};
+use super::records;
+use super::rewrite::{Piece, halves, rewrite};
+use super::stats::TaskStats;
+use super::submitted::{Progress, Submitted, UnitId};
+use super::{TaskEvent, TaskSpec, stopped};
+
+/// Tags of batches come from the plug-in and are small; lanes of single records are numbered from here.
+const RECORD_LANES: usize = 1 << 32;
+const POLL_RETRY_AFTER: Duration = Duration::from_millis(100);
+
+type Flush = Pin<Box<dyn Future<Output = (Vec<Progress>, Result<(), ConnectError>)> + Send>>;
+type Answer = Pin<Box<dyn Future<Output = (usize, u64, Result<Option<i64>, ProduceError>)> + Send>>;
+
+/// A piece that is not with the producer yet.
+struct Outgoing {
+    lane: usize,
+    sent: Sent,
+    /// The fetch budget that the batch holds, if it passes as it is.
+    permit: Option<BudgetPermit>,
+}
+
+/// A unit until all of its pieces are acknowledged.
+struct OpenUnit {
+    lane: usize,
+    pieces: usize,
+    runs: Vec<AckedRun>,
+    /// Given back with the last acknowledgement.
+    _hold: Option<Box<dyn std::any::Any + Send>>,
+}
+
+pub(super) struct RunLoop {
+    spec: TaskSpec,
+    cluster: Cluster,
+    producer: Producer,
+    task: Box<dyn DynSourceTask>,
+    stats: Arc<TaskStats>,
+    submitted: Submitted,
+    units: BTreeMap<UnitId, OpenUnit>,
+    lanes: BTreeMap<usize, Lane<ConnectError>>,
+    record_lanes: BTreeMap<String, usize>,
+    outgoing: VecDeque<Outgoing>,
+    answers: FuturesUnordered<Answer>,
+    flush: Option<Flush>,
+    next_flush: Instant,
+    poll_not_before: Instant,
+    topics_used: BTreeSet<Arc<str>>,
+}
+
+impl RunLoop {
+    pub(super) fn new(
+        spec: TaskSpec,
+        (cluster, producer): (Cluster, Producer),
+        task: Box<dyn DynSourceTask>,
+        stats: Arc<TaskStats>,
+    ) -> Self {
+        let next_flush = Instant::now() + spec.environment.worker.offset_flush_interval();
+        Self {
+            spec,
+            cluster,
+            producer,
+            task,
+            stats,
+            submitted: Submitted::default(),
+            units: BTreeMap::new(),
+            lanes: BTreeMap::new(),
+            record_lanes: BTreeMap::new(),
+            outgoing: VecDeque::new(),
+            answers: FuturesUnordered::new(),
+            flush: None,
+            next_flush,
+            poll_not_before: Instant::now(),
+            topics_used: BTreeSet::new(),
+        }
+    }
+
+    /// Runs until the task is told to stop (then everything acknowledged is stored) or has failed.
+    pub(super) async fn run(mut self) -> Result<(), ConnectError> {
+        let result = self.steady().await;
+        if let Err(error) = &result {
+            // What is on its way may still arrive; it is acknowledged progress worth keeping.
+            debug!(%error, "task failed, storing its progress");
+        }
+        self.finish().await;
+        result
+    }
+
+    async fn steady(&mut self) -> Result<(), ConnectError> {
+        let mut stop = self.spec.stop.clone();
+        loop {
+            let polls = self.polls();
+            tokio::select! {
+                biased;
+                () = stopped(&mut stop) => return Ok(()),
+                Some(answer) = self.answers.next(), if !self.answers.is_empty() => self.on_answer(answer)?,
+                (progress, result) = flushed(&mut self.flush) => self.on_flushed(progress, result).await?,
+                () = sleep_until(self.next_flush), if self.flush.is_none() => self.begin_flush(),
+                sent = send(&self.producer, self.outgoing.front_mut()), if !self.outgoing.is_empty() => {
+                    self.on_sent(sent)?;
+                }
+                // Wakes on a change; `polls` is looked at anew above.
+                Ok(()) = self.spec.target.changed() => info!(target = ?*self.spec.target.borrow(), "task target changed"),
+                polled = poll(&mut self.task, self.poll_not_before), if polls => match polled {
+                    Ok(Polled::Batches(batches)) => self.take_batches(batches)?,
+                    Ok(Polled::Records(records)) => self.take_records(records)?,
+                    Err(error) if error.is_retriable() => {
+                        warn!(%error, "poll failed, trying again");
+                        self.poll_not_before = Instant::now() + POLL_RETRY_AFTER;
+                    }
+                    Err(error) => return Err(error),
+                },
+            }
+        }
+    }
+
+    fn polls(&self) -> bool {
+        self.outgoing.is_empty() && *self.spec.target.borrow() == TargetState::Started
+    }
+
+    fn take_batches(&mut self, batches: Vec<SourceBatch>) -> Result<(), ConnectError> {
+        for batch in batches {
+            self.take_batch(batch)?;
+        }
+        Ok(())
+    }
+
+    fn take_batch(&mut self, batch: SourceBatch) -> Result<(), ConnectError> {
+        if self.lanes.get(&batch.tag).is_some_and(Lane::is_dead) {
+            return Ok(());
+        }
+        let way = match &batch.payload {
+            Payload::Batch(wire) => path(wire, batch.first_wanted),
+            Payload::Records(_) => Path::Rewrite(Reason::OldFormat),
+        };
+        self.stats.count(way);
+        let mut hold = batch.hold;
+        let (piece, permit) = match (way, batch.payload) {
+            (Path::Pass, Payload::Batch(wire)) => {
+                // A batch that passes is paid for by its fetch until it is acknowledged.
+                let permit = match hold.take().map(|hold| hold.downcast::<BudgetPermit>()) {
+                    Some(Ok(permit)) => Some(*permit),
+                    Some(Err(other)) => {
+                        hold = Some(other);
+                        None
+                    }
+                    None => None,
+                };
+                (Some(Piece::passed(wire)), permit)
+            }
+            (_, payload) => match rewrite(&payload, batch.first_wanted) {
+                Ok(piece) => (piece, None),
+                Err(error) => return self.stand_still(batch.tag, error),
+            },
+        };
+        let unit = self.submitted.submit(batch.tag, &batch.source_partition, batch.source_offset);
+        let pieces = usize::from(piece.is_some());
+        self.units.insert(unit, OpenUnit { lane: batch.tag, pieces, runs: Vec::new(), _hold: hold });
+        match piece {
+            Some(piece) => {
+                let sent = Sent { unit, topic: batch.topic, partition: batch.partition, piece };
+                self.outgoing.push_back(Outgoing { lane: batch.tag, sent, permit });
+            }
+            None => self.close_unit(unit),
+        }
+        Ok(())
+    }
+
+    fn take_records(&mut self, records: Vec<SourceRecord>) -> Result<(), ConnectError> {
+        let metadata = self.cluster.metadata();
+        let partitions =
+            |topic: &str| metadata.topics.get(topic).map_or(1, |info| info.partitions.len().max(1)) as i32;
+        let now_ms = chrono::Utc::now().timestamp_millis();
+        for group in records::group(records, partitions, now_ms)? {
+            let piece = group.encode(self.producer.options().codec)?;
+            let lane = self.record_lane(&group.source_partition);
+            let unit = self.submitted.submit(lane, &group.source_partition, group.source_offset);
+            self.units.insert(unit, OpenUnit { lane, pieces: 1, runs: Vec::new(), _hold: None });
+            let sent = Sent { unit, topic: group.topic, partition: group.partition, piece };
+            self.outgoing.push_back(Outgoing { lane, sent, permit: None });
+        }
+        Ok(())
+    }
+
+    fn record_lane(&mut self, partition: &SourcePartition) -> usize {
+        let next = RECORD_LANES + self.record_lanes.len();
+        *self.record_lanes.entry(partition.to_json()).or_insert(next)
+    }
+
+    /// The first outgoing piece is with the producer, or could not be given to it.
+    fn on_sent(&mut self, sent: Result<Delivery, ProduceError>) -> Result<(), ConnectError> {
+        let Some(outgoing) = self.outgoing.pop_front() else { return Ok(()) };
+        let lane = self.lanes.entry(outgoing.lane).or_default();
+        if lane.is_dead() {
+            return Ok(());
+        }
+        if lane.is_blocked() {
+            // The producer will skip it; it is sent again behind what has failed.
+            lane.park(outgoing.sent);
+            return Ok(());
+        }
+        let delivery = sent.map_err(|error| ConnectError::fatal(error.to_string()))?;
+        self.stats.bytes_sent.fetch_add(outgoing.sent.piece.batch.len() as u64, Relaxed);
+        let (tag, number) = (outgoing.lane, lane.sent(outgoing.sent));
+        self.answers.push(Box::pin(async move { (tag, number, delivery.await.map(|ack| ack.base_offset)) }));
+        Ok(())
+    }
+
+    fn on_answer(&mut self, (tag, number, result): (usize, u64, Result<Option<i64>, ProduceError>)) -> Result<(), ConnectError> {
+        let settled = match result {
+            Ok(base_offset) => Settled::Acked(base_offset),
+            Err(ProduceError::Skipped { .. }) => Settled::Skipped,
+            Err(error) if is_too_large(&error) => Settled::TooLarge(fatal(error)),
+            Err(ProduceError::Closed) => return Err(ConnectError::fatal("the data producer has ended")),
+            Err(error) => Settled::Refused(fatal(error)),
+        };
+        let Some(lane) = self.lanes.get_mut(&tag) else { return Ok(()) };
+        if let Some((sent, base_offset)) = lane.settle(number, settled) {
+            self.on_acked(&sent, base_offset);
+        }
+        self.go_on(tag)
+    }
+
+    fn go_on(&mut self, tag: usize) -> Result<(), ConnectError> {
+        let Some(lane) = self.lanes.get_mut(&tag) else { return Ok(()) };
+        match lane.next() {
+            Next::GoOn => Ok(()),
+            Next::Fail(error) => self.stand_still(tag, error),
+            Next::Split { first, rest, error } => match halves(&first.piece)? {
+                None => self.stand_still(tag, error),
+                Some(parts) => {
+                    self.stats.count(Path::Rewrite(Reason::TooLarge));
+                    self.producer.reset_partition(&first.topic, first.partition).map_err(fatal)?;
+                    if let Some(unit) = self.units.get_mut(&first.unit) {
+                        unit.pieces += 1;
+                    }
+                    let parts = parts.into_iter().map(|piece| Sent { piece, ..first.clone() });
+                    // In front of everything that waits: the order of the partition is the order of this queue.
+                    let again: Vec<_> = parts.chain(rest).collect();
+                    for sent in again.into_iter().rev() {
+                        self.outgoing.push_front(Outgoing { lane: tag, sent, permit: None });
+                    }
+                    Ok(())
+                }
+            },
+        }
+    }
+
+    fn on_acked(&mut self, sent: &Sent, base_offset: Option<i64>) {
+        self.stats.records_acked.fetch_add(sent.piece.record_count().unsigned_abs(), Relaxed);
+        if self.topics_used.insert(Arc::clone(&sent.topic)) {
+            let _ = self.spec.events.send(TaskEvent::TopicUsed(sent.topic.to_string()));
+        }
+        let Some(unit) = self.units.get_mut(&sent.unit) else { return };
+        // A broker that has forgotten where a resent batch lies says so by giving no offset.
+        unit.runs.extend(base_offset.into_iter().flat_map(|base_offset| sent.piece.acked_at(base_offset)));
+        unit.pieces -= 1;
+        if unit.pieces == 0 {
+            self.close_unit(sent.unit);
+        }
+    }
+
+    fn close_unit(&mut self, id: UnitId) {
+        let Some(unit) = self.units.remove(&id) else { return };
+        let acks: Vec<Ack> = self.submitted.ack(unit.lane, id, unit.runs);
+        if unit.lane < RECORD_LANES && !acks.is_empty() {
+            self.task.acked(&acks);
+        }
+    }
+
+    /// A partition can't go on. The task decides whether it can without it.
+    fn stand_still(&mut self, tag: usize, error: ConnectError) -> Result<(), ConnectError> {
+        if tag >= RECORD_LANES {
+            return Err(error);
+        }
+        self.lanes.entry(tag).or_default().die();
+        self.submitted.abandon(tag);
+        self.units.retain(|_, unit| unit.lane != tag);
+        self.outgoing.retain(|outgoing| outgoing.lane != tag);
+        self.task.failed(tag, error)
+    }
+
+    fn begin_flush(&mut self) {
+        self.next_flush = Instant::now() + self.spec.environment.worker.offset_flush_interval();
+        let progress = self.submitted.committable();
+        if !progress.is_empty() {
+            self.flush = Some(self.store(progress));
+        }
+    }
+
+    fn store(&self, progress: Vec<Progress>) -> Flush {
+        let environment = Arc::clone(&self.spec.environment);
+        let connector = self.spec.id.connector.clone();
+        Box::pin(async move {
+            let offsets =
+                progress.iter().map(|entry| (entry.partition.clone(), Some(entry.offset.clone()))).collect();
+            let write = environment.offsets.write(connector.as_str(), offsets);
+            let result = match timeout(environment.worker.offset_flush_timeout(), write).await {
+                Ok(result) => result,
+                Err(_) => Err(ConnectError::retriable("offset.flush.timeout.ms has passed")),
+            };
+            (progress, result)
+        })
+    }
+
+    async fn on_flushed(&mut self, progress: Vec<Progress>, result: Result<(), ConnectError>) -> Result<(), ConnectError> {
+        match result {
+            Ok(()) => {
+                debug!(partitions = progress.len(), "source offsets stored");
+                self.task.committed().await
+            }
+            Err(error) => {
+                warn!(%error, "source offsets could not be stored, trying again after offset.flush.interval.ms");
+                self.submitted.restore(progress);
+                Ok(())
+            }
+        }
+    }
+
+    /// Waits for what is on its way, within the graceful time, and stores the progress made.
+    async fn finish(mut self) {
+        let worker = &self.spec.environment.worker;
+        let patience = worker.task_shutdown_graceful_timeout().min(worker.offset_flush_timeout());
+        let deadline = Instant::now() + patience * 3 / 4;
+        while let Ok(Some(answer)) = timeout_at(deadline, self.answers.next()).await {
+            if self.on_answer(answer).is_err() {
+                break;
+            }
+        }
+        if let Some(flush) = self.flush.take()
+            && let Ok((progress, Err(_))) = timeout_at(deadline, flush).await
+        {
+            self.submitted.restore(progress);
+        }
+        let progress = self.submitted.committable();
+        if !progress.is_empty() {
+            let (progress, result) = self.store(progress).await;
+            let _ = self.on_flushed(progress, result).await;
+        }
+        if self.submitted.unacked() > 0 {
+            warn!(units = self.submitted.unacked(), "stopped before the target had acknowledged everything; it is read again");
+        }
+        self.task.stop().await;
+        let _ = self.producer.close(Duration::ZERO).await;
+        info!("task stopped");
+    }
+}
+
+/// Polls, but not before a moment. Cancel-safe, as `poll` is.
+async fn poll(task: &mut Box<dyn DynSourceTask>, not_before: Instant) -> Result<Polled, ConnectError> {
+    sleep_until(not_before).await;
+    task.poll().await
+}
+
+/// Hands the first outgoing piece to the producer. Cancel-safe: it is either lined up when this returns, or not at all.
+async fn send(producer: &Producer, outgoing: Option<&mut Outgoing>) -> Result<Delivery, ProduceError> {
+    let Some(outgoing) = outgoing else { return std::future::pending().await };
+    let Sent { topic, partition, piece, .. } = &outgoing.sent;
+    match outgoing.permit.take() {
+        Some(permit) => producer.send_held(topic, *partition, piece.batch.clone(), permit),
+        None => producer.send_batch(topic, *partition, piece.batch.clone()).await,
+    }
+}
+
+/// The flush under way, once; never if there is none.
+async fn flushed(flush: &mut Option<Flush>) -> (Vec<Progress>, Result<(), ConnectError>) {
+    let Some(under_way) = flush else { return std::future::pending().await };
+    let outcome = under_way.await;
+    *flush = None;
+    outcome
+}
+
+fn is_too_large(error: &ProduceError) -> bool {
+    matches!(error, ProduceError::Rejected { code, .. } if *code == ErrorCode::MESSAGE_TOO_LARGE || *code == ErrorCode::RECORD_LIST_TOO_LARGE)
+}
+
+fn fatal(error: ProduceError) -> ConnectError {
+    ConnectError::fatal(error.to_string())
+}
