@@ -8,6 +8,7 @@ pub mod alter_offsets;
 mod java_text;
 pub mod policy;
 pub mod record;
+pub mod runs;
 pub mod source_offsets;
 pub mod topic_partition;
 

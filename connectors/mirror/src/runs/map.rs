@@ -1,0 +1,513 @@
+//! The map of one partition: runs, holes, and the frame they stand in.
+
+use kafka_wire::runs::{OffsetRun, OffsetRuns};
+
+use super::translation::{Translation, UnknownReason};
+
+/// What is known when a task starts on a partition, before it writes anything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Begin {
+    /// The source offset at which it will read.
+    pub source: i64,
+    /// The source's log end: nothing from there on has been copied by anyone.
+    pub source_end: i64,
+    /// The target's log start.
+    pub target_start: i64,
+    /// The target's log end.
+    pub target_end: i64,
+    /// Whether records and source offsets are committed in one transaction: then no copy of a record from `source` on is
+    /// on the target. Otherwise the task before may have been killed between copying and committing.
+    pub exactly_once: bool,
+}
+
+impl Begin {
+    /// No copy of a record from `source` on is on the target.
+    const fn nothing_ahead(&self) -> bool {
+        self.exactly_once || self.source >= self.source_end || self.target_start >= self.target_end
+    }
+}
+
+/// Source offsets from `from` to before `to` about which nothing is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Hole {
+    pub(super) from: i64,
+    pub(super) to: i64,
+}
+
+/// Everything known about where the records of one source partition are in one target partition.
+///
+/// Between `from` and `to` the source is accounted for: a record is in a run, or in a hole, or was not copied.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PartitionMap {
+    pub(super) runs: OffsetRuns,
+    /// Ascending, disjoint, none overlapping a run, at least one run between two of them.
+    pub(super) holes: Vec<Hole>,
+    pub(super) from: i64,
+    pub(super) to: i64,
+    /// No copy of a record from `from` on lies below it.
+    pub(super) target_from: Option<i64>,
+    /// No copy of a record from `to` on lies below it.
+    pub(super) target_to: Option<i64>,
+    /// All copies of records from before `to` lie below `target_to`.
+    pub(super) tail_exact: bool,
+    /// No copy of a record from before `from` lies below `target_from`, or what lies there is deleted.
+    pub(super) nothing_before: bool,
+    /// Second copies on their way.
+    redo: Option<Redo>,
+}
+
+/// Records that are copied once more because nobody knows, or nobody committed, that they were copied. Second copies count
+/// when they have passed the first: until then some records have their only copy where the first ones lie.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Redo {
+    copies: Box<PartitionMap>,
+    /// First copies that are not in the map: all are of records before this source offset (the source's log end when the
+    /// task started) and lie below this target offset (the target's log end then). `None`: all are in the map.
+    unnoted: Option<(i64, i64)>,
+}
+
+impl PartitionMap {
+    /// The map of a partition that has not been mirrored before, as far as is known.
+    #[must_use]
+    pub fn new(begin: Begin) -> Self {
+        let known = begin.nothing_ahead();
+        let target = known.then_some(begin.target_end);
+        let empty = begin.target_start >= begin.target_end;
+        let mut map = Self::framed(begin.source, begin.source, target, target, known, empty);
+        if !known {
+            map.redo = Some(Redo::of_unnoted(begin));
+        }
+        map
+    }
+
+    pub(super) fn framed(
+        from: i64,
+        to: i64,
+        target_from: Option<i64>,
+        target_to: Option<i64>,
+        tail_exact: bool,
+        nothing_before: bool,
+    ) -> Self {
+        let (runs, holes) = (OffsetRuns::new(), Vec::new());
+        Self { runs, holes, from, to, target_from, target_to, tail_exact, nothing_before, redo: None }
+    }
+
+    /// A task takes the partition up again, with the map as it was last written.
+    ///
+    /// Source offsets between the map's end and the task's start were copied without being written down: they become a
+    /// hole, unless the target has not grown since. A start before the map begins makes the map begin anew.
+    pub fn resume(&mut self, begin: Begin) {
+        if begin.source < self.from {
+            *self = Self::new(begin);
+            return;
+        }
+        self.redo = None;
+        if self.target_to.is_some_and(|target| target > begin.target_end) {
+            self.drop_target_from(begin.target_end);
+        }
+        let grown = self.target_to.is_none_or(|target| target < begin.target_end);
+        if begin.source > self.to {
+            if grown {
+                self.add_hole(Hole { from: self.to, to: begin.source });
+            }
+            self.to = begin.source;
+        }
+        if begin.nothing_ahead() {
+            self.target_to = Some(begin.target_end);
+            self.tail_exact = true;
+        } else if grown {
+            self.tail_exact = false;
+            self.redo = Some(Redo::of_unnoted(begin));
+        }
+    }
+
+    /// Adds the newest acknowledged run. What lies between the end of the map and the run was read and not copied.
+    ///
+    /// A run that begins before the end of the map is a second copy; second copies count when they have passed the first.
+    pub fn push(&mut self, run: OffsetRun) {
+        if run.source() < self.from {
+            *self = Self::framed(run.source(), run.source(), None, None, false, false);
+        }
+        if self.redo.is_none() && run.source() < self.to {
+            self.redo = Some(Redo::of_noted(run.source(), run.target()));
+        }
+        match &mut self.redo {
+            Some(redo) => redo.copies.append(run),
+            None => self.append(run),
+        }
+        self.settle();
+    }
+
+    /// The source has been read up to `source` (exclusive), and what was not pushed was not copied.
+    pub fn advance(&mut self, source: i64) {
+        let map = self.redo.as_mut().map_or(&mut self.to, |redo| &mut redo.copies.to);
+        *map = source.max(*map);
+        self.settle();
+    }
+
+    /// The source has lost what it held from `source` on (truncation, divergence), and offsets there name other records now.
+    pub fn rewind(&mut self, source: i64) {
+        if let Some(redo) = &mut self.redo {
+            redo.copies.rewind(source);
+        }
+        if source >= self.to {
+            return;
+        }
+        self.drop_holes_from(source);
+        self.runs = clipped(&self.runs, OffsetRun::source, source);
+        self.to = source;
+        if source < self.from {
+            self.from = source;
+            self.target_from = self.target_to;
+        }
+    }
+
+    /// Where a reader that goes on at `committed` on the source goes on at the target. Logarithmic in runs and holes.
+    #[must_use]
+    pub fn translate(&self, committed: i64) -> Translation {
+        if committed > self.to {
+            return Translation::NotYetMirrored { mirrored_to: self.to, earliest: self.target_to };
+        }
+        if committed < self.from {
+            // Not the first run: records from before the map that were copied twice may lie between.
+            return match self.target_from.filter(|_| self.nothing_before) {
+                Some(target) => Translation::Exact(target),
+                None => Translation::Unknown { reason: UnknownReason::BeforeMap { from: self.from }, earliest: None },
+            };
+        }
+        let runs = self.runs();
+        let next_run = runs.get(runs.partition_point(|run| run.source_end() <= committed));
+        let next_hole = self.holes.get(self.holes.partition_point(|hole| hole.to <= committed));
+        match (next_run, next_hole) {
+            (Some(run), None) => exactly(run, committed),
+            (Some(run), Some(hole)) if run.source() < hole.from => exactly(run, committed),
+            (_, Some(hole)) => Translation::Unknown {
+                reason: UnknownReason::Hole { from: hole.from, to: hole.to },
+                earliest: self.target_before(hole.from),
+            },
+            (None, None) => match self.target_to.filter(|_| self.tail_exact) {
+                Some(target) => Translation::Exact(target),
+                None => Translation::Unknown { reason: UnknownReason::Unrecorded, earliest: self.target_to },
+            },
+        }
+    }
+
+    /// The source offset from which on the source is accounted for.
+    #[must_use]
+    pub const fn mirrored_from(&self) -> i64 {
+        self.from
+    }
+
+    /// The source offset up to which the source is accounted for (exclusive).
+    #[must_use]
+    pub const fn mirrored_to(&self) -> i64 {
+        self.to
+    }
+
+    /// The runs, ascending.
+    #[must_use]
+    pub fn runs(&self) -> &[OffsetRun] {
+        self.runs.iter().as_slice()
+    }
+
+    /// The number of source offsets about which the map says nothing, between its begin and its end.
+    #[must_use]
+    pub fn unknown_offsets(&self) -> i64 {
+        self.holes.iter().map(|hole| hole.to - hole.from).sum()
+    }
+
+    /// A target offset below which no copy of a record from source offset `source` on lies.
+    pub(super) fn target_before(&self, source: i64) -> Option<i64> {
+        let runs = self.runs();
+        let before = runs.partition_point(|run| run.source_end() <= source);
+        let last = before.checked_sub(1).and_then(|index| runs.get(index));
+        last.map(OffsetRun::target_end).or(self.target_from)
+    }
+
+    /// Adds a hole behind all others, joined to the last one if no run lies between.
+    pub(super) fn add_hole(&mut self, hole: Hole) {
+        let last_run_end = self.runs.last().map_or(self.from, |run| run.source_end());
+        match self.holes.last_mut() {
+            Some(last) if last.to >= last_run_end => last.to = hole.to,
+            _ => self.holes.push(hole),
+        }
+    }
+
+    fn append(&mut self, run: OffsetRun) {
+        self.runs.push(run);
+        self.target_from = self.target_from.map(|from| from.min(run.target()));
+        self.to = run.source_end();
+        self.target_to = Some(run.target_end());
+        self.tail_exact = true;
+    }
+
+    /// Lets the second copies count once they have passed the first.
+    fn settle(&mut self) {
+        let to = self.to;
+        let Some(redo) = self.redo.take_if(|redo| redo.copies.to >= to && redo.passed()) else {
+            return;
+        };
+        self.drop_holes_from(redo.copies.from);
+        if let Some((_, target_end)) = redo.unnoted {
+            self.target_to = Some(target_end);
+            self.tail_exact = true;
+        }
+        for run in &redo.copies.runs {
+            self.append(*run);
+        }
+        self.holes.extend_from_slice(&redo.copies.holes);
+        self.join_holes();
+        self.to = redo.copies.to;
+    }
+
+    /// Second copies on their way, to be thinned like the map itself.
+    pub(super) fn redo_mut(&mut self) -> Option<&mut PartitionMap> {
+        self.redo.as_mut().map(|redo| &mut *redo.copies)
+    }
+
+    fn drop_holes_from(&mut self, source: i64) {
+        self.holes.retain_mut(|hole| {
+            hole.to = hole.to.min(source);
+            hole.from < hole.to
+        });
+    }
+
+    /// The target has lost its records from `target` on: those copies are gone.
+    fn drop_target_from(&mut self, target: i64) {
+        self.runs = clipped(&self.runs, OffsetRun::target, target);
+        self.target_from = self.target_from.map(|from| from.min(target));
+        self.target_to = Some(target);
+        // Holes keep their lower bounds: what they hid lies at or after the run before them.
+        self.tail_exact = self.holes.is_empty();
+    }
+}
+
+impl Redo {
+    /// The target has grown beyond the map, and some of what it holds may be copies of records that will be copied again.
+    fn of_unnoted(begin: Begin) -> Self {
+        let unnoted = Some((begin.source_end, begin.target_end));
+        Self { unnoted, ..Self::of_noted(begin.source, begin.target_end) }
+    }
+
+    /// All first copies are in the map.
+    fn of_noted(source: i64, target: i64) -> Self {
+        let copies = PartitionMap::framed(source, source, Some(target), Some(target), true, false);
+        Self { copies: Box::new(copies), unnoted: None }
+    }
+
+    /// The second copies have passed all first copies that are not in the map.
+    fn passed(&self) -> bool {
+        self.unnoted.is_none_or(|(source_end, _)| self.copies.to >= source_end)
+    }
+}
+
+/// At the record, or at the next one that was copied.
+fn exactly(run: &OffsetRun, source: i64) -> Translation {
+    Translation::Exact(run.target() + (source - run.source()).max(0))
+}
+
+/// The runs below an offset, measured at the start that `start` reads.
+fn clipped(runs: &OffsetRuns, start: impl Fn(&OffsetRun) -> i64, end: i64) -> OffsetRuns {
+    runs.iter()
+        .filter_map(|run| OffsetRun::new(run.source(), run.target(), run.count().min(end - start(run))).ok())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use Translation::{Exact, NotYetMirrored};
+
+    fn run(source: i64, target: i64, count: i64) -> OffsetRun {
+        OffsetRun::new(source, target, count).unwrap()
+    }
+
+    fn begin(source: i64, target_end: i64) -> Begin {
+        Begin { source, source_end: 1_000_000, target_start: 0, target_end, exactly_once: false }
+    }
+
+    fn not_yet(mirrored_to: i64, earliest: i64) -> Translation {
+        NotYetMirrored { mirrored_to, earliest: Some(earliest) }
+    }
+
+    fn unknown(reason: UnknownReason, earliest: i64) -> Translation {
+        Translation::Unknown { reason, earliest: Some(earliest) }
+    }
+
+    #[test]
+    fn a_partition_without_records_translates_to_the_end_of_the_target() {
+        let mut map = PartitionMap::new(begin(0, 0));
+        assert_eq!(map.translate(0), Exact(0));
+
+        // All 40 records had expired before the mirror came.
+        map.advance(40);
+
+        assert_eq!(map.translate(40), Exact(0));
+        assert_eq!(map.translate(7), Exact(0));
+    }
+
+    #[test]
+    fn before_the_first_record_is_the_first_record_if_the_target_was_empty() {
+        let mut map = PartitionMap::new(begin(750, 0));
+        map.push(run(750, 0, 100));
+
+        assert_eq!(map.translate(3), Exact(0));
+        assert_eq!(map.translate(800), Exact(50));
+        assert_eq!(map.translate(850), Exact(100));
+        assert_eq!(map.translate(1000), not_yet(850, 100));
+    }
+
+    #[test]
+    fn before_the_map_nothing_is_known_if_the_target_held_records() {
+        let mut map = PartitionMap::new(Begin { source_end: 850, ..begin(750, 740) });
+        let tail = map.translate(750);
+        map.push(run(750, 740, 99));
+        let still = map.translate(750);
+        map.push(run(849, 839, 1));
+
+        // Another mirror may have copied records after 750 and been killed before it committed them: they are at 700, say,
+        // and nowhere else until they have all been copied again.
+        assert_eq!(tail, Translation::Unknown { reason: UnknownReason::Unrecorded, earliest: None });
+        assert_eq!(still, tail);
+        let reason = UnknownReason::BeforeMap { from: 750 };
+        assert_eq!(map.translate(749), Translation::Unknown { reason, earliest: None });
+        assert_eq!(map.translate(750), Exact(740));
+        assert_eq!(map.translate(800), Exact(790));
+    }
+
+    #[test]
+    fn a_mirror_at_the_end_of_the_source_has_nothing_to_copy_again() {
+        let map = PartitionMap::new(Begin { source_end: 750, ..begin(750, 740) });
+
+        assert_eq!(map.translate(750), Exact(740));
+    }
+
+    #[test]
+    fn with_exactly_once_the_target_holds_nothing_from_the_start_on() {
+        let map = PartitionMap::new(Begin { exactly_once: true, ..begin(750, 740) });
+
+        assert_eq!(map.translate(750), Exact(740));
+    }
+
+    #[test]
+    fn what_was_skipped_leads_to_the_next_copy() {
+        let mut map = PartitionMap::new(begin(0, 0));
+        map.push(run(0, 0, 10));
+        map.push(run(11, 10, 5));
+        map.advance(20);
+
+        assert_eq!(map.translate(10), Exact(10));
+        assert_eq!(map.translate(11), Exact(10));
+        assert_eq!(map.translate(17), Exact(15));
+        assert_eq!(map.translate(20), Exact(15));
+    }
+
+    #[test]
+    fn records_copied_without_being_written_down_leave_a_hole() {
+        let mut map = PartitionMap::new(begin(0, 0));
+        map.push(run(0, 0, 10));
+
+        map.resume(Begin { source_end: 48, ..begin(30, 28) });
+
+        let hole = UnknownReason::Hole { from: 10, to: 30 };
+        assert_eq!(map.translate(9), Exact(9));
+        assert_eq!(map.translate(10), unknown(hole, 10));
+        assert_eq!(map.translate(29), unknown(hole, 10));
+        assert_eq!(map.translate(30), unknown(UnknownReason::Unrecorded, 10));
+        // Some of the 18 records that the target has and the map has not may be copies from 30 on.
+        map.push(run(30, 28, 17));
+        assert_eq!(map.translate(30), unknown(UnknownReason::Unrecorded, 10));
+        map.push(run(47, 45, 1));
+        assert_eq!(map.translate(30), Exact(28));
+        assert_eq!(map.translate(32), Exact(30));
+        assert_eq!(map.translate(29), unknown(hole, 10));
+        assert_eq!(map.unknown_offsets(), 20);
+    }
+
+    #[test]
+    fn a_target_that_has_not_grown_leaves_no_hole() {
+        let mut map = PartitionMap::new(begin(0, 0));
+        map.push(run(0, 0, 10));
+
+        map.resume(begin(30, 10));
+
+        assert_eq!(map.translate(20), Exact(10));
+        assert_eq!(map.translate(30), Exact(10));
+    }
+
+    #[test]
+    fn with_exactly_once_the_end_is_exact_after_a_hole() {
+        let mut map = PartitionMap::new(begin(0, 0));
+        map.push(run(0, 0, 10));
+
+        map.resume(Begin { exactly_once: true, ..begin(30, 29) });
+
+        assert_eq!(map.translate(30), Exact(29));
+    }
+
+    #[test]
+    fn holes_without_a_run_between_are_one() {
+        let mut map = PartitionMap::new(begin(0, 0));
+        map.push(run(0, 0, 10));
+        map.resume(begin(20, 15));
+        map.advance(25);
+        map.resume(begin(30, 17));
+
+        assert_eq!(map.translate(22), unknown(UnknownReason::Hole { from: 10, to: 30 }, 10));
+    }
+
+    #[test]
+    fn a_second_copy_counts_when_it_is_complete() {
+        let mut map = PartitionMap::new(begin(0, 0));
+        map.push(run(0, 0, 100));
+        // Committed up to 90; the task starts again there.
+        map.resume(begin(90, 100));
+
+        // 97 has its only copy at 97 until it is copied again.
+        map.push(run(90, 100, 5));
+        assert_eq!(map.translate(92), Exact(92));
+        assert_eq!(map.translate(97), Exact(97));
+        map.push(run(95, 105, 10));
+
+        assert_eq!(map.translate(89), Exact(89));
+        assert_eq!(map.translate(92), Exact(102));
+        assert_eq!(map.translate(97), Exact(107));
+        assert_eq!(map.translate(105), Exact(115));
+    }
+
+    #[test]
+    fn a_target_that_lost_its_end_is_followed() {
+        let mut map = PartitionMap::new(begin(0, 0));
+        map.push(run(0, 0, 100));
+
+        map.resume(begin(100, 80));
+
+        assert_eq!(map.translate(79), Exact(79));
+        assert_eq!(map.translate(90), Exact(80));
+        assert_eq!(map.translate(100), Exact(80));
+    }
+
+    #[test]
+    fn a_source_that_lost_its_end_is_followed() {
+        let mut map = PartitionMap::new(begin(0, 0));
+        map.push(run(0, 0, 100));
+
+        map.rewind(60);
+
+        assert_eq!(map.translate(59), Exact(59));
+        assert_eq!(map.translate(60), Exact(100));
+        assert_eq!(map.translate(70), not_yet(60, 100));
+        map.push(run(60, 100, 20));
+        assert_eq!(map.translate(70), Exact(110));
+    }
+
+    #[test]
+    fn a_start_before_the_map_begins_makes_it_begin_anew() {
+        let mut map = PartitionMap::new(begin(50, 50));
+        map.push(run(50, 50, 10));
+
+        map.resume(begin(0, 60));
+
+        assert_eq!(map.translate(55), NotYetMirrored { mirrored_to: 0, earliest: None });
+    }
+}
