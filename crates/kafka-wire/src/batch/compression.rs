@@ -58,25 +58,33 @@ impl Output {
         BatchError::Decompress { codec: self.codec, reason: reason.to_string() }
     }
 
+    fn over_limit(&self) -> BatchError {
+        BatchError::OverLimit { what: "the decompressed records", limit: self.bytes_max }
+    }
+
     /// Bytes that may still be added.
     const fn room(&self) -> usize {
         self.bytes_max.saturating_sub(self.bytes.len())
     }
 
-    /// Refuses `more` bytes that there is no room for.
-    const fn check_room(&self, more: usize) -> Result<(), BatchError> {
-        if more <= self.room() {
-            Ok(())
-        } else {
-            Err(BatchError::OverLimit { what: "the decompressed records", limit: self.bytes_max })
+    /// Makes room for `length` more bytes, which the caller then fills; zeros until then.
+    fn extend(&mut self, length: usize) -> Result<&mut [u8], BatchError> {
+        if length > self.room() {
+            return Err(self.over_limit());
         }
+        let start = self.bytes.len();
+        self.bytes.resize(start + length, 0);
+        Ok(&mut self.bytes[start..])
     }
 
     /// Reads `reader` to its end, or one byte past the limit.
     fn read_all(&mut self, reader: impl Read) -> Result<(), BatchError> {
         let room = self.room();
-        let read = reader.take(room as u64 + 1).read_to_end(&mut self.bytes).map_err(|error| self.failed(error))?;
-        if read <= room { Ok(()) } else { self.check_room(usize::MAX) }
+        let read = reader
+            .take((room as u64).saturating_add(1))
+            .read_to_end(&mut self.bytes)
+            .map_err(|error| self.failed(error))?;
+        if read <= room { Ok(()) } else { Err(self.over_limit()) }
     }
 }
 
@@ -120,8 +128,8 @@ mod snappy {
                 reader.take(MAGIC.len() + 8, "xerial snappy header").map_err(|error| output.failed(error))?;
                 continue;
             }
-            let length = reader.bytes().map_err(|error| output.failed(error))?;
-            block(length, output)?;
+            let compressed = reader.bytes().map_err(|error| output.failed(error))?;
+            block(compressed, output)?;
         }
         Ok(())
     }
@@ -131,16 +139,11 @@ mod snappy {
         /// A copy of up to 64 bytes takes 3 bytes of input (2 for up to 11), so nothing expands by more than this.
         const EXPANSION_MAX: usize = 22;
         let length = snap::raw::decompress_len(input).map_err(|error| output.failed(error))?;
-        output.check_room(length)?;
         if length > input.len().saturating_mul(EXPANSION_MAX) {
             return Err(output.failed(format_args!("{} bytes cannot expand to {length}", input.len())));
         }
-        let start = output.bytes.len();
-        output.bytes.resize(start + length, 0);
-        snap::raw::Decoder::new()
-            .decompress(input, &mut output.bytes[start..])
-            .map(drop)
-            .map_err(|error| output.failed(error))
+        let decompressed = snap::raw::Decoder::new().decompress(input, output.extend(length)?);
+        decompressed.map(drop).map_err(|error| output.failed(error))
     }
 }
 
@@ -176,10 +179,11 @@ mod zstd {
         decoder
             .decode_blocks(input, BlockDecodingStrategy::UptoBytes(output.room().saturating_add(1)))
             .map_err(|error| output.failed(error))?;
-        output.check_room(if decoder.is_finished() { decoder.can_collect() } else { usize::MAX })?;
-        let start = output.bytes.len();
-        output.bytes.resize(start + decoder.can_collect(), 0);
-        decoder.read_exact(&mut output.bytes[start..]).map_err(|error| output.failed(error))?;
+        if !decoder.is_finished() {
+            return Err(output.over_limit());
+        }
+        let collected = decoder.read_exact(output.extend(decoder.can_collect())?);
+        collected.map_err(|error| output.failed(error))?;
         match (decoder.get_checksum_from_data(), decoder.get_calculated_checksum()) {
             (Some(stored), Some(computed)) if stored != computed => {
                 Err(output.failed(format_args!("stored checksum {stored:#010x}, computed {computed:#010x}")))
