@@ -124,7 +124,7 @@ table! {
     UNKNOWN_LEADER_EPOCH = 75, RefreshMetadata, "our leader epoch is newer than the broker's; it has to catch up";
     UNSUPPORTED_COMPRESSION_TYPE = 76, Fatal, "the request version cannot carry the codec of the partition";
     STALE_BROKER_EPOCH = 77, Fatal, "between brokers only";
-    OFFSET_NOT_AVAILABLE = 78, RefreshMetadata, "a new leader does not know its high watermark yet";
+    OFFSET_NOT_AVAILABLE = 78, Retriable, "a new leader does not know its high watermark yet";
     MEMBER_ID_REQUIRED = 79, Fatal, "join again with the member id in the answer (KIP-394)";
     PREFERRED_LEADER_NOT_AVAILABLE = 80, RefreshMetadata, "the preferred leader is down";
     GROUP_MAX_SIZE_REACHED = 81, Fatal, "the group takes no more members";
@@ -186,7 +186,7 @@ impl ErrorCode {
     fn row(self) -> Option<&'static Row> {
         // The table starts at -1 and has no holes; a test holds that.
         let index = usize::try_from(i32::from(self.0) + 1).ok()?;
-        TABLE.get(index)
+        TABLE.get(index).filter(|row| row.code == self.0)
     }
 
     /// Kafka's name for the code, `UNKNOWN_CODE` for one that Kafka 4.3 does not have.

@@ -6,12 +6,14 @@
 #![warn(missing_docs)]
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod auth;
 pub mod cluster;
 pub mod codes;
 pub mod config;
 pub mod connection;
 pub mod error;
 pub mod proto;
+mod tls;
 
 pub use cluster::{Cluster, CoordinatorKind, Metadata, Purpose};
 pub use codes::{Class, ErrorCode};

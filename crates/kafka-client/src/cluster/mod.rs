@@ -255,7 +255,7 @@ mod tests {
             let f = async move {
                 let name = String::from("t");
                 cluster
-                    .retry_coordinator("x", crate::CoordinatorKind::Group, &name, Instant::now(), |c| async move {
+                    .retry_coordinator("x", CoordinatorKind::Group, &name, Instant::now(), |c| async move {
                         c.call(kafka_protocol::messages::HeartbeatRequest::default()).await
                     })
                     .await

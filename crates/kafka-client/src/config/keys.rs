@@ -119,6 +119,8 @@ pub(crate) const KNOWN: &[&str] = &[
     "security.providers",
     "send.buffer.bytes",
     "session.timeout.ms",
+    "share.acknowledgement.mode",
+    "share.acquire.mode",
     "socket.connection.setup.timeout.max.ms",
     "socket.connection.setup.timeout.ms",
     "ssl.cipher.suites",
@@ -150,12 +152,18 @@ pub(crate) const KNOWN: &[&str] = &[
 /// The allow list of OAUTHBEARER URLs. A JVM system property in Kafka, an ordinary key here.
 pub(crate) const ALLOWED_URLS: &str = "org.apache.kafka.sasl.oauthbearer.allowed.urls";
 
+/// The allow list of OAUTHBEARER assertion files; likewise.
+const ALLOWED_FILES: &str = "org.apache.kafka.sasl.oauthbearer.allowed.files";
+
 /// Key families that carry a name of the user's in the key.
 const PREFIXES: &[&str] = &["config.providers.", "metrics.context.", "portage."];
 
 /// Whether Kafka's clients (or this one) know `key`.
 pub(crate) fn is_known(key: &str) -> bool {
-    KNOWN.binary_search(&key).is_ok() || key == ALLOWED_URLS || PREFIXES.iter().any(|p| key.starts_with(p))
+    KNOWN.binary_search(&key).is_ok()
+        || key == ALLOWED_URLS
+        || key == ALLOWED_FILES
+        || PREFIXES.iter().any(|p| key.starts_with(p))
 }
 
 /// Whether the value of `key` must not be shown. `Password` in Kafka's `ConfigDef`s.

@@ -6,6 +6,7 @@
 
 mod keys;
 mod secret;
+pub(crate) mod security;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,7 +15,9 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+pub(crate) use keys::ALLOWED_URLS;
 pub use secret::Secret;
+use security::Security;
 
 /// Configuration as Kafka's users write it.
 pub type Properties = BTreeMap<String, String>;
@@ -87,6 +90,7 @@ struct Inner {
     send_buffer_bytes: Option<u32>,
     receive_buffer_bytes: Option<u32>,
     rebootstrap: bool,
+    security: Security,
 }
 
 impl ClientConfig {
@@ -124,6 +128,7 @@ impl ClientConfig {
             send_buffer_bytes: reader.buffer_bytes("send.buffer.bytes")?,
             receive_buffer_bytes: reader.buffer_bytes("receive.buffer.bytes")?,
             rebootstrap: reader.choice("metadata.recovery.strategy", &[("rebootstrap", true), ("none", false)])?,
+            security: Security::parse(props)?,
             raw: props.clone(),
         };
         Ok(ClientConfig { inner: Arc::new(inner) })
@@ -225,6 +230,10 @@ impl ClientConfig {
         self.inner.receive_buffer_bytes
     }
 
+    pub(crate) fn security(&self) -> &Security {
+        &self.inner.security
+    }
+
     /// `metadata.recovery.strategy` is `rebootstrap` (KIP-899): when no known broker answers, start
     /// again from `bootstrap.servers`.
     pub fn rebootstrap(&self) -> bool {
@@ -261,6 +270,12 @@ impl<'a> Reader<'a> {
             None => Ok(default),
             Some(value) => value.parse().map_err(|_| ConfigError::invalid(key, value, "must be a whole number")),
         }
+    }
+
+    /// A comma-separated list; absent is empty.
+    pub(crate) fn list(&self, key: &str) -> Vec<String> {
+        let items = self.text(key).into_iter().flat_map(|list| list.split(','));
+        items.map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()
     }
 
     fn millis(&self, key: &str, default: i64) -> Result<Duration, ConfigError> {

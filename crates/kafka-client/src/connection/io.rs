@@ -12,6 +12,8 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 
 use super::{Outgoing, Shared};
+use crate::error::ClientError;
+use crate::tls;
 
 /// Pieces handed to one vectored write.
 const SLICES_MAX: usize = 64;
@@ -46,7 +48,7 @@ pub(super) async fn write_loop(
         _ = closed.wait_for(|closed| *closed) => Ok(()),
     };
     if let Err(error) = ended {
-        shared.close(&format!("write failed: {error}"));
+        fail(&shared, &error);
     }
     // A polite end (FIN, TLS close_notify); if it does not go out at once the socket just closes.
     let _ = tokio::time::timeout(Duration::from_millis(200), socket.shutdown()).await;
@@ -102,7 +104,7 @@ pub(super) async fn read_loop(
                         return;
                     }
                 }
-                Err(error) => return shared.close(&error.to_string()),
+                Err(error) => return fail(&shared, &error),
             },
             _ = closed.wait_for(|closed| *closed) => return,
             () = sleep_until(idle_at) => {
@@ -158,6 +160,14 @@ fn frame_size(head: [u8; 4], frame_bytes_max: usize) -> io::Result<usize> {
                 format!("response of {size} bytes is outside 4..={frame_bytes_max}{hint}"),
             ))
         }
+    }
+}
+
+/// Ends the connection. In TLS 1.3 a broker refuses our certificate after the handshake, that is here.
+fn fail(shared: &Shared, error: &io::Error) {
+    match tls::refusal(error) {
+        Some(reason) => shared.close_with(ClientError::Tls { broker: shared.endpoint.to_string(), reason }),
+        None => shared.close(&error.to_string()),
     }
 }
 

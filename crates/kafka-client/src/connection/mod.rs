@@ -33,7 +33,7 @@ use crate::error::ClientError;
 use crate::proto::{self, KafkaRequest};
 
 pub use produce::{BatchHeader, PendingProduce, ProduceFrame, ProducePartition, ProduceTopic};
-pub(crate) use setup::Connector;
+pub(crate) use setup::{ByteStream, Connector};
 pub use stats::{Stats, StatsSnapshot};
 
 /// Requests under way on one connection; more wait their turn. Far above what the layers above use
@@ -83,6 +83,7 @@ struct Shared {
     places: Arc<Semaphore>,
     /// Held shared while a request takes its place, exclusively during re-authentication (KIP-368).
     gate: RwLock<()>,
+    security: Arc<setup::Security>,
     session: Mutex<Option<setup::Session>>,
     throttled_until: Mutex<Option<Instant>>,
     closed: watch::Sender<bool>,
@@ -255,11 +256,36 @@ impl Connection {
         Ok(())
     }
 
-    /// KIP-368, see [`setup::Session`].
+    /// KIP-368: shows our credentials again before the broker stops accepting the old ones. No other
+    /// request is sent meanwhile; answers to earlier ones may still come.
     async fn reauthenticate_if_due(&self) -> Result<(), ClientError> {
-        let due = lock(&self.0.0.session).as_ref().is_some_and(|session| session.renew_at <= Instant::now());
-        let _ = due;
-        Ok(())
+        let shared = &self.0.0;
+        let due = || lock(&shared.session).as_ref().is_some_and(|session| session.renew_at <= Instant::now());
+        if !due() {
+            return Ok(());
+        }
+        let _gate = shared.gate.write().await;
+        // Somebody else may have done it while we waited for the gate.
+        if !due() {
+            return Ok(());
+        }
+        let renewed = setup::authenticate(self).await;
+        if let Err(error) = &renewed {
+            shared.close_with(error.clone());
+        }
+        renewed
+    }
+
+    /// A request of authentication itself, which must not wait for it.
+    pub(crate) async fn call_ungated<R: KafkaRequest>(&self, request: R) -> Result<R::Response, ClientError> {
+        let version = self.require::<R>(i16::MAX)?;
+        let frame = proto::frame(&request, version, &self.0.0.client_id)?;
+        self.enqueue_ungated::<R>(version, frame, Vec::new(), self.0.0.request_timeout).await?.await
+    }
+
+    /// The broker's address, with the client id.
+    pub(crate) fn signed_endpoint(&self) -> String {
+        self.0.0.signed(&self.0.0.endpoint.to_string())
     }
 
     /// KIP-219: after an answer with a throttle time the client stays quiet that long.

@@ -13,11 +13,14 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::{RwLock, Semaphore, mpsc, watch};
 use tokio::time::{Instant, timeout};
 
-use super::{Connection, Endpoint, Handle, IN_FLIGHT_MAX, Queue, Shared, Stats, io};
+use super::{Connection, Endpoint, Handle, IN_FLIGHT_MAX, Queue, Shared, Stats, io, lock};
+use crate::auth::Credentials;
+use crate::cluster::retry::chance;
 use crate::codes::ErrorCode;
 use crate::config::ClientConfig;
 use crate::error::ClientError;
 use crate::proto;
+use crate::tls::{self, Tls};
 
 /// The largest response accepted, unless `fetch.max.bytes` asks for more.
 const FRAME_BYTES_MAX: usize = 100 * 1024 * 1024;
@@ -27,14 +30,26 @@ const FETCH_OVERHEAD_BYTES: usize = 50 * 1024 * 1024;
 const KEEPALIVE: TcpKeepalive =
     TcpKeepalive::new().with_time(Duration::from_secs(60)).with_interval(Duration::from_secs(10));
 
-/// How long the broker accepts our authentication (KIP-368).
+/// Anything that bytes go through both ways.
+pub(crate) trait ByteStream: AsyncRead + AsyncWrite + Unpin + Send {}
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> ByteStream for S {}
+
+/// The broker accepts our credentials for a limited time (KIP-368).
 pub(super) struct Session {
     pub(super) renew_at: Instant,
+}
+
+/// How connections are secured.
+pub(super) struct Security {
+    /// Also for token endpoints, so it is there even if the brokers are spoken to in the clear.
+    tls: Tls,
+    credentials: Option<Credentials>,
 }
 
 /// Everything that all connections of a cluster share.
 pub(crate) struct Connector {
     config: ClientConfig,
+    security: Arc<Security>,
     stats: Arc<Stats>,
     frame_bytes_max: usize,
 }
@@ -44,7 +59,13 @@ impl Connector {
         let fetch_max = config.get("fetch.max.bytes").and_then(|bytes| bytes.parse::<usize>().ok()).unwrap_or(0);
         let frame_bytes_max =
             FRAME_BYTES_MAX.max(fetch_max.saturating_add(FETCH_OVERHEAD_BYTES)).min(i32::MAX as usize);
-        Ok(Connector { config, stats: Arc::default(), frame_bytes_max })
+        let tls = Tls::new(config.security().tls.clone());
+        if config.security().tls_enabled {
+            tls.check()?;
+        }
+        let credentials = config.security().sasl.as_ref().map(Credentials::new).transpose()?;
+        let security = Arc::new(Security { tls, credentials });
+        Ok(Connector { config, security, stats: Arc::default(), frame_bytes_max })
     }
 
     pub(crate) fn config(&self) -> &ClientConfig {
@@ -58,12 +79,7 @@ impl Connector {
     /// A connection to `endpoint` that is ready for requests. The name is resolved anew every time,
     /// and each of its addresses gets `patience`.
     pub(crate) async fn open(&self, endpoint: &Endpoint, patience: Duration) -> Result<Connection, ClientError> {
-        let opened = self.open_any_address(endpoint, patience).await;
-        match &opened {
-            Ok(_) => {}
-            Err(_) => self.stats.failed(),
-        }
-        opened
+        self.open_any_address(endpoint, patience).await.inspect_err(|_| self.stats.failed())
     }
 
     async fn open_any_address(&self, endpoint: &Endpoint, patience: Duration) -> Result<Connection, ClientError> {
@@ -96,9 +112,22 @@ impl Connector {
 
     async fn open_address(&self, endpoint: &Endpoint, address: SocketAddr) -> Result<Connection, OpenError> {
         let socket = self.connect(address).await.map_err(|error| OpenError::Socket(error.to_string()))?;
-        let (read, write) = socket.into_split();
-        let connection = self.spawn(endpoint, read, write);
+        let connection = if self.config.security().tls_enabled {
+            let socket =
+                self.security.tls.connect(&endpoint.host, socket).await.map_err(|error| {
+                    match tls::refusal(&error) {
+                        Some(reason) => OpenError::Client(ClientError::Tls { broker: endpoint.to_string(), reason }),
+                        None => OpenError::Socket(format!("TLS handshake: {error}")),
+                    }
+                })?;
+            let (read, write) = tokio::io::split(socket);
+            self.spawn(endpoint, read, write)
+        } else {
+            let (read, write) = socket.into_split();
+            self.spawn(endpoint, read, write)
+        };
         negotiate(&connection).await?;
+        authenticate(&connection).await?;
         Ok(connection)
     }
 
@@ -134,6 +163,7 @@ impl Connector {
             queue: Mutex::new(Queue { next_correlation_id: 0, waiting: VecDeque::new(), writer, closed: None }),
             places: Arc::new(Semaphore::new(IN_FLIGHT_MAX)),
             gate: RwLock::new(()),
+            security: self.security.clone(),
             session: Mutex::new(None),
             throttled_until: Mutex::new(None),
             closed,
@@ -169,6 +199,17 @@ async fn resolve(endpoint: &Endpoint, patience: Duration) -> Result<Vec<SocketAd
         Ok(Err(error)) => Err(format!("cannot resolve {}: {error}", endpoint.host)),
         Err(_) => Err(format!("cannot resolve {}: no answer within {} ms", endpoint.host, patience.as_millis())),
     }
+}
+
+/// Shows our credentials, if there are any, and notes when to do so again: a random moment between
+/// 85 and 95 % of the time the broker gives, as in Java, so that connections do not do it in step.
+pub(super) async fn authenticate(connection: &Connection) -> Result<(), ClientError> {
+    let shared = &connection.0.0;
+    let Some(credentials) = &shared.security.credentials else { return Ok(()) };
+    let lifetime = credentials.authenticate(connection, &shared.security.tls).await?;
+    *lock(&shared.session) =
+        lifetime.map(|lifetime| Session { renew_at: Instant::now() + lifetime.mul_f64(0.85 + 0.1 * chance()) });
+    Ok(())
 }
 
 /// Learns which APIs the broker speaks. A broker that is too old for version 3 answers
