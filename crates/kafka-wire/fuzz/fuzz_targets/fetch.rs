@@ -21,7 +21,11 @@ fuzz_target!(|data: &[u8]| {
 
 fn read(batch: &RecordBatch) {
     let restamped = RecordBatch::parse(batch.restamp(Stamp::NONE).to_bytes()).expect("restamped batches are batches");
-    assert_eq!(restamped.verify_crc().is_ok(), batch.verify_crc().is_ok(), "the carried checksum is as good as the old one");
+    assert_eq!(
+        restamped.verify_crc().is_ok(),
+        batch.verify_crc().is_ok(),
+        "the carried checksum is as good as the old one"
+    );
     drop(batch.control_type());
     if let Ok(records) = batch.decode(&LIMITS) {
         assert_eq!(records.len(), batch.record_count());
