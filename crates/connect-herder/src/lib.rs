@@ -19,6 +19,7 @@ pub mod config_log;
 pub mod config_writer;
 pub mod error;
 pub mod event;
+pub mod fencing;
 pub mod herder;
 pub mod ids;
 mod json;

@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::commands::Pending;
 use super::{Herder, Phase};
 use crate::action::Action;
 use crate::config_log::{ConfigChange, TargetState};
@@ -158,7 +159,13 @@ impl Herder {
                 }
             }
             _ if self.catch_up.ended(op) => self.caught_up(result),
-            _ => self.job_has_read(op, result),
+            _ => match self.pending.remove(&op) {
+                Some(Pending::Ownership(task, ask)) => self.answer_ownership(task, ask, result),
+                Some(other) => {
+                    self.pending.insert(op, other);
+                }
+                None => self.job_has_read(op, result),
+            },
         }
     }
 

@@ -6,11 +6,13 @@
 use std::collections::BTreeMap;
 
 use connect_api::ConfigMap;
+use connect_api::record::{SourceOffset, SourcePartition};
 
+use super::fencing::Waiter;
 use super::jobs::Job;
 use super::{Herder, Phase, shutting_down};
 use crate::action::Action;
-use crate::command::{Command, Outcome, Reply};
+use crate::command::{Command, Reply};
 use crate::config_log::{ConfigRecord, TargetState};
 use crate::error::HerderError;
 use crate::ids::{ConfigOffset, ConnectorName, OpId, RequestId, TaskId};
@@ -25,6 +27,19 @@ pub(super) enum Pending {
     Write(RequestId),
     /// Offsets are being changed.
     Offsets(RequestId),
+    /// The leader is asked to fence for a task.
+    ForwardedFence(OpId),
+    /// A task asks whether it is still wanted.
+    Ownership(TaskId, OpId),
+}
+
+/// A change of stored offsets on its way to the connector.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct AlterOffsets {
+    pub(super) id: RequestId,
+    pub(super) name: ConnectorName,
+    /// `None` resets every partition.
+    pub(super) offsets: Option<Vec<(SourcePartition, Option<SourceOffset>)>>,
 }
 
 /// A connector config on its way into the config topic.
@@ -108,10 +123,14 @@ impl Herder {
                 self.writer.push(Job::PutTaskConfigs { id: Some(id), name, configs });
                 Ok(())
             }
-            Command::FenceZombies(name) => self.fence_zombies(id, name),
+            Command::FenceZombies(name) => {
+                self.leader_only()?;
+                self.fence(name, Waiter::Command(id));
+                Ok(())
+            }
             Command::AlterOffsets { name, offsets } => {
                 self.leader_only()?;
-                self.writer.push(Job::AlterOffsets { id, name, offsets });
+                self.writer.push(Job::AlterOffsets(AlterOffsets { id, name, offsets }));
                 Ok(())
             }
             Command::ResetTopics(name) => self.reset_topics(id, &name),
@@ -249,11 +268,5 @@ impl Herder {
             return Ok(());
         }
         Err(HerderError::NotFound(text.replace("{}", name.as_str())))
-    }
-
-    pub(super) fn finish_pending_offsets(&mut self, op: OpId, outcome: Outcome) {
-        if let Some(Pending::Offsets(id)) = self.pending.remove(&op) {
-            self.reply(id, outcome);
-        }
     }
 }

@@ -3,10 +3,10 @@
 use std::collections::VecDeque;
 
 use connect_api::ConfigMap;
-use connect_api::record::{SourceOffset, SourcePartition};
 
 use super::Herder;
-use super::commands::PutConnector;
+use super::commands::{AlterOffsets, PutConnector};
+use super::fencing::Waiter;
 use crate::action::Action;
 use crate::command::{Outcome, Reply};
 use crate::config_log::record::delete_connector;
@@ -41,10 +41,15 @@ pub(super) enum Job {
         configs: Vec<ConfigMap>,
     },
     SessionKey(SessionKey),
-    AlterOffsets {
-        id: RequestId,
+    AlterOffsets(AlterOffsets),
+    Fence {
         name: ConnectorName,
-        offsets: Option<Vec<(SourcePartition, Option<SourceOffset>)>>,
+        waiter: Waiter,
+    },
+    /// The producers have been fenced, for the set of task configs of this generation.
+    FencedCount {
+        name: ConnectorName,
+        generation: Option<u32>,
     },
 }
 
@@ -55,15 +60,19 @@ impl Job {
             | Self::DeleteConnector { id, .. }
             | Self::StopConnector { id, .. }
             | Self::Restart { id, .. }
-            | Self::AlterOffsets { id, .. } => Some(*id),
+            | Self::AlterOffsets(AlterOffsets { id, .. })
+            | Self::Fence { waiter: Waiter::Command(id), .. } => Some(*id),
             Self::PutTaskConfigs { id, .. } => *id,
-            Self::SessionKey(_) => None,
+            Self::SessionKey(_) | Self::Fence { .. } | Self::FencedCount { .. } => None,
         }
     }
 
     /// Whether the end of the topic has to be known before it can be decided.
     fn reads_first(&self) -> bool {
-        matches!(self, Self::PutTaskConfigs { .. } | Self::AlterOffsets { .. })
+        matches!(
+            self,
+            Self::PutTaskConfigs { .. } | Self::AlterOffsets(_) | Self::Fence { .. } | Self::FencedCount { .. }
+        )
     }
 
     /// What the worker does, in Java's words.
@@ -83,7 +92,11 @@ impl Job {
                 format!("writing {} task configs for connector {name} to the config topic", configs.len())
             }
             Self::SessionKey(_) => "writing a new session key to the config topic".to_owned(),
-            Self::AlterOffsets { name, .. } => format!("modifying offsets for connector {name}"),
+            Self::AlterOffsets(alter) => format!("modifying offsets for connector {}", alter.name),
+            Self::Fence { name, .. } => format!("initiating a round of zombie fencing for connector {name}"),
+            Self::FencedCount { name, .. } => {
+                format!("writing a task count record for connector {name} to the config topic")
+            }
         }
     }
 }
@@ -127,9 +140,8 @@ impl Herder {
             Ok(()) => self.decide(job),
             Err(_) => {
                 let text = match job {
-                    Job::AlterOffsets { .. } => {
-                        "Failed to read to end of config topic before modifying connector offsets"
-                    }
+                    Job::AlterOffsets(_) => "Failed to read to end of config topic before modifying connector offsets",
+                    Job::Fence { .. } => "Failed to read to end of config topic before performing zombie fencing",
                     _ => "Failed to read to end of config topic",
                 };
                 self.finish(job, Err(HerderError::Internal(text.to_owned())));
@@ -138,14 +150,15 @@ impl Herder {
     }
 
     /// The job's turn has come, and everything before it is known.
-    fn decide(&mut self, mut job: Job) {
-        if let Job::AlterOffsets { id, name, offsets } = job {
-            let outcome = self.alter_offsets(id, name, offsets);
-            if let Err(refusal) = outcome {
-                self.reply(id, Err(refusal));
-            }
-            return;
-        }
+    fn decide(&mut self, job: Job) {
+        let mut job = match job {
+            Job::AlterOffsets(alter) => return self.alter_offsets(alter),
+            Job::Fence { name, waiter } => match self.decide_fence(&name, waiter) {
+                Some(waiter) => Job::Fence { name, waiter },
+                None => return,
+            },
+            other => other,
+        };
         match self.batches(&job) {
             Ok(batches) => {
                 if let Job::PutConnector(put) = &mut job {
@@ -207,7 +220,12 @@ impl Herder {
                 if tasks.is_empty() { vec![commit] } else { vec![leader(&tasks), commit] }
             }
             Job::SessionKey(key) => vec![leader(&[ConfigRecord::SessionKey(key.clone())])],
-            Job::AlterOffsets { .. } => Vec::new(),
+            Job::Fence { name, .. } => vec![leader(&[self.count_record(name)])],
+            Job::FencedCount { name, generation } => {
+                self.check_fenced(name, *generation)?;
+                vec![leader(&[self.count_record(name)])]
+            }
+            Job::AlterOffsets(_) => Vec::new(),
         };
         Ok(batches.into())
     }
@@ -241,23 +259,31 @@ impl Herder {
     }
 
     fn finish(&mut self, job: Job, result: Result<(), HerderError>) {
-        let id = job.command();
-        let outcome = result.and_then(|()| match &job {
-            Job::PutConnector(put) => Ok(self.put_reply(put)),
-            Job::Restart { request, .. } => self.restart_reply(request),
-            _ => Ok(Reply::Done),
-        });
-        match (&job, &outcome) {
-            (Job::PutTaskConfigs { id: None, name, .. }, Ok(_)) => self.publisher.done(name),
+        let outcome = match (&job, result) {
+            (_, Err(error)) => Err(error),
+            (Job::PutConnector(put), Ok(())) => Ok(self.put_reply(put)),
+            (Job::Restart { request, .. }, Ok(())) => self.restart_reply(request),
+            (_, Ok(())) => Ok(Reply::Done),
+        };
+        let done = outcome.as_ref().map(|_| ()).map_err(Clone::clone);
+        match (job, done) {
+            (Job::PutTaskConfigs { id: None, name, .. }, Ok(())) => self.publisher.done(&name),
             (Job::PutTaskConfigs { id: None, name, .. }, Err(_)) => {
-                self.publisher.failed(name, self.now);
+                self.publisher.failed(&name, self.now);
             }
-            (Job::SessionKey(_), outcome) => self.leadership.session_key_written(self.now, outcome.is_ok()),
-            _ => {}
+            (Job::SessionKey(_), done) => self.leadership.session_key_written(self.now, done.is_ok()),
+            (Job::Fence { waiter, .. }, done) => self.answer_waiter(waiter, done),
+            (Job::FencedCount { name, .. }, done) => self.end_fencing(&name, &done),
+            (job, _) => {
+                if let Some(id) = job.command() {
+                    self.reply(id, outcome);
+                }
+            }
         }
-        if let Some(id) = id {
-            self.reply(id, outcome);
-        }
+    }
+
+    fn count_record(&self, name: &ConnectorName) -> ConfigRecord {
+        ConfigRecord::TaskCount { connector: name.clone(), tasks: self.config.task_count(name) }
     }
 
     fn put_reply(&self, put: &PutConnector) -> Reply {

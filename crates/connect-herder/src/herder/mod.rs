@@ -15,6 +15,7 @@
 
 mod changes;
 mod commands;
+mod fencing;
 mod jobs;
 mod offsets;
 mod publishing;
@@ -37,7 +38,8 @@ use crate::config_log::ClusterConfigState;
 use crate::config_writer::ConfigWriter;
 use crate::error::HerderError;
 use crate::event::Event;
-use crate::ids::{Now, OpId, RequestId};
+use crate::fencing::Fencings;
+use crate::ids::{Now, OpId, RequestId, TaskId};
 use crate::leadership::Leadership;
 use crate::membership::Membership;
 use crate::protocol::Subprotocol;
@@ -50,6 +52,7 @@ use crate::work::{Unit, Work};
 
 use changes::Changes;
 use commands::Pending;
+use fencing::Waiter;
 use jobs::Job;
 use stage::StageLog;
 
@@ -77,6 +80,11 @@ pub struct Herder {
     pending: BTreeMap<OpId, Pending>,
     /// Commands that are answered when the unit has started, or could not.
     starts: Vec<(Unit, RequestId)>,
+    fencings: Fencings<Waiter>,
+    /// Tasks that want their predecessors fenced, while the group is not settled.
+    asks: Vec<(TaskId, OpId)>,
+    /// Which set of task configs a task was started from.
+    task_generations: BTreeMap<TaskId, Option<u32>>,
     stage: StageLog,
     last_op: u64,
     tick_due: bool,
@@ -121,6 +129,9 @@ impl Herder {
             replies: Replies::default(),
             pending: BTreeMap::new(),
             starts: Vec::new(),
+            fencings: Fencings::default(),
+            asks: Vec::new(),
+            task_generations: BTreeMap::new(),
             stage: StageLog::default(),
             last_op: 0,
             tick_due: true,
@@ -166,10 +177,10 @@ impl Herder {
             Event::TaskFailed { task, error } => self.unit_failed(Unit::Task(task), &error),
             Event::TaskFaults { task, text } => self.task_faults(task, text),
             Event::OffsetsAltered { op, result } => self.offsets_altered(op, result),
-            Event::ZombiesFenced { .. }
-            | Event::TaskAsksToFence { .. }
-            | Event::TaskAsksOwnership { .. }
-            | Event::FenceForwarded { .. } => {}
+            Event::ZombiesFenced { op, result } => self.zombies_fenced(op, result),
+            Event::TaskAsksToFence { task, op } => self.task_asks_to_fence(task, op),
+            Event::TaskAsksOwnership { task, op } => self.task_asks_ownership(task, op),
+            Event::FenceForwarded { op, result } => self.fence_forwarded(op, result),
             Event::SessionKeyMade { key_base64, created_ms } => self.session_key_made(key_base64, created_ms),
             Event::Timer => {}
             Event::ShutDown => self.shut_down(),
@@ -188,6 +199,7 @@ impl Herder {
                 self.maintain_work_requests();
                 self.run_commands();
                 self.maintain_publishing();
+                self.maintain_asks();
                 self.maintain_session_key();
                 self.maintain_jobs();
                 self.reconcile();

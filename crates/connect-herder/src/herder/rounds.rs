@@ -125,6 +125,7 @@ impl Herder {
             self.work.assign(self.membership.units());
             if !self.membership.is_leader() {
                 self.leadership.resign();
+                self.end_all_fencing();
             }
         }
     }

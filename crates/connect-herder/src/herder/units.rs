@@ -5,7 +5,7 @@ use connect_api::error::ErrorKind;
 
 use super::Herder;
 use crate::action::Action;
-use crate::command::Reply;
+use crate::command::{Outcome, Reply};
 use crate::config_log::TargetState;
 use crate::error::HerderError;
 use crate::ids::TaskId;
@@ -41,6 +41,7 @@ impl Herder {
             }
             Unit::Task(task) => match self.task_config_to_start(task) {
                 Ok(task_config) => {
+                    self.task_generations.insert(task.clone(), self.config.task_config_generation(&task.connector));
                     let action =
                         Action::StartTask { task: task.clone(), connector_config: config, config: task_config, target };
                     self.out.push(action);
@@ -123,6 +124,9 @@ impl Herder {
             return;
         };
         let stays = self.work.is_admitted(unit);
+        if let Unit::Task(task) = unit {
+            self.task_generations.remove(task);
+        }
         match reason {
             StopReason::Restart if stays => self.write_status(unit, State::Restarting, None),
             StopReason::Change if stays => {}
@@ -130,6 +134,8 @@ impl Herder {
         }
         if !self.work.is_assigned(unit) {
             self.restarts.forget(unit);
+            let text = "Request cannot be completed because a rebalance is expected".to_owned();
+            self.answer_starts(unit, &Err(HerderError::Conflict(text)));
             if self.settings.topic_tracking && !self.config.contains(unit.connector()) {
                 self.forget_topics(&unit.connector().clone());
             }
@@ -174,11 +180,8 @@ impl Herder {
     }
 
     /// Answers the commands that wait for a start of this unit.
-    pub(super) fn answer_starts(&mut self, unit: &Unit, outcome: &crate::command::Outcome) {
-        let (ready, rest) = std::mem::take(&mut self.starts).into_iter().partition(|(waits_for, _)| waits_for == unit);
-        self.starts = rest;
-        let ready: Vec<_> = ready;
-        for (_, id) in ready {
+    fn answer_starts(&mut self, unit: &Unit, outcome: &Outcome) {
+        for (_, id) in self.starts.extract_if(.., |(waits_for, _)| waits_for == unit).collect::<Vec<_>>() {
             self.reply(id, outcome.clone());
         }
     }
