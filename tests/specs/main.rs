@@ -5,5 +5,7 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod accepts;
 mod harness_facts;
 mod harness_java;
+mod raw;

@@ -1,7 +1,10 @@
 //! Writing and reading records through the oracle, and looking at the batches on disk.
 
+use std::fs;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use bytes::{Buf, Bytes};
 use serde_json::{Map, Value, json};
 
 use super::{KafkaCluster, Listener};
@@ -33,15 +36,41 @@ impl KafkaCluster {
 
     /// The batches in a partition's segments, as they lie on the disk of the broker that leads it.
     pub async fn batches(&self, topic: &str, partition: i32) -> Vec<Batch> {
+        let folder = self.leader_dir(topic, partition).await;
+        let rows = self.call("batches", json!({"folder": folder})).await;
+        rows.as_array().map_or(&[][..], Vec::as_slice).iter().map(Batch::from_json).collect()
+    }
+
+    /// The same batches as bytes: what a fetch would answer, by nobody's client.
+    pub async fn raw_batches(&self, topic: &str, partition: i32) -> Vec<Bytes> {
+        let folder = self.leader_dir(topic, partition).await;
+        let entries = fs::read_dir(&folder).unwrap_or_else(|e| panic!("cannot read {}: {e}", folder.display()));
+        let mut segments: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
+        segments.retain(|path| path.extension().is_some_and(|extension| extension == "log"));
+        segments.sort();
+        let mut batches = Vec::new();
+        for segment in segments {
+            let read = fs::read(&segment);
+            let mut rest = Bytes::from(read.unwrap_or_else(|e| panic!("cannot read {}: {e}", segment.display())));
+            while rest.len() > BATCH_LENGTH_END {
+                let length = (&rest[BATCH_LENGTH_END - 4..]).get_u32() as usize;
+                batches.push(rest.split_to(BATCH_LENGTH_END + length));
+            }
+        }
+        batches
+    }
+
+    async fn leader_dir(&self, topic: &str, partition: i32) -> PathBuf {
         let info = self.topic(topic).await;
         let leader = usize::try_from(partition).ok().and_then(|index| info.partitions.get(index)).map(|p| p.leader);
         let leader = leader.and_then(|leader| usize::try_from(leader).ok());
         let leader = leader.unwrap_or_else(|| panic!("{topic}-{partition} of {} has no leader", self.name()));
-        let folder = self.broker(leader).partition_dir(topic, partition);
-        let rows = self.call("batches", json!({"folder": folder})).await;
-        rows.as_array().map_or(&[][..], Vec::as_slice).iter().map(Batch::from_json).collect()
+        self.broker(leader).partition_dir(topic, partition)
     }
 }
+
+/// A batch begins with its offset (8 bytes) and the length of what follows these two (4 bytes).
+const BATCH_LENGTH_END: usize = 12;
 
 /// A Java producer before it is opened.
 #[derive(Clone, Debug)]
@@ -123,7 +152,8 @@ impl JavaProducer {
         self.end("producer.begin").await;
     }
 
-    /// Commits it.
+    /// Commits it. The broker answers before its markers are written, so the records may become visible a little later:
+    /// read them with [`Read::at_least`].
     pub async fn commit(&self) {
         self.end("producer.commit").await;
     }

@@ -131,6 +131,16 @@ impl KafkaCluster {
         self.call("topic.deleteRecords", arguments).await;
     }
 
+    /// The producers a partition's leader remembers: id, epoch and last sequence number.
+    pub async fn active_producers(&self, topic: &str, partition: i32) -> Vec<(i64, i32, i32)> {
+        let rows = self.call("topic.producers", json!({"topic": topic, "partition": partition})).await;
+        let rows = rows.as_array().map_or(&[][..], Vec::as_slice).iter();
+        rows.map(|row| {
+            (row["producerId"].as_i64().unwrap_or(-1), int(&row["producerEpoch"]), int(&row["lastSequence"]))
+        })
+        .collect()
+    }
+
     /// Moves a partition to these brokers, the first one preferred as leader. Returns when it was asked for, not done.
     pub async fn move_partition(&self, topic: &str, partition: i32, replicas: &[i32]) {
         self.call("topic.reassign", json!({"topic": topic, "partition": partition, "replicas": replicas})).await;
