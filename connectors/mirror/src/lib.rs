@@ -6,12 +6,16 @@
 
 pub mod alter_offsets;
 mod java_text;
+pub mod offset_sync_store;
+pub mod offset_sync_writer;
 pub mod policy;
 pub mod record;
 pub mod runs;
 pub mod source_offsets;
 pub mod topic_partition;
 
+pub use offset_sync_store::OffsetSyncStore;
+pub use offset_sync_writer::OffsetSyncWriter;
 pub use policy::ReplicationPolicy;
 pub use record::{Checkpoint, Heartbeat, OffsetSync};
 pub use source_offsets::SavedPosition;
