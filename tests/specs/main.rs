@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod accepts;
+mod client_security;
 mod harness_facts;
 mod harness_java;
 mod raw;

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use harness::{KafkaCluster, Listener};
+use harness::{KafkaCluster, Listener, Properties};
 use kafka_client::connection::{ProduceFrame, ProducePartition, ProduceTopic};
-use kafka_client::{ClientConfig, Cluster, CoordinatorKind};
+use kafka_client::{ClientConfig, ClientError, Cluster, CoordinatorKind, ErrorCode};
 use kafka_protocol::messages::add_partitions_to_txn_request::AddPartitionsToTxnTopic;
 use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
 use kafka_protocol::messages::{
@@ -48,9 +48,19 @@ impl Identity {
 }
 
 impl RawClient {
+    /// As the super user of `cluster`.
     pub(crate) async fn to(cluster: &KafkaCluster) -> Self {
-        let config = ClientConfig::parse(&cluster.client(Listener::Plaintext)).unwrap();
-        Self { cluster: Cluster::connect(config).await.unwrap() }
+        Self::connect(&cluster.client(Listener::Plaintext)).await.unwrap()
+    }
+
+    /// As `properties` say, in Kafka's words.
+    pub(crate) async fn connect(properties: &Properties) -> Result<Self, ClientError> {
+        Ok(Self { cluster: Cluster::connect(ClientConfig::parse(properties)?).await? })
+    }
+
+    /// Connections that were ready for use at some time.
+    pub(crate) fn connections_opened(&self) -> u64 {
+        self.cluster.stats().connections_opened
     }
 
     /// Offers a batch to partition 0; the offset it got.
@@ -121,11 +131,7 @@ impl RawClient {
                     let answer = connection.call(request).await?;
                     match answer.error_code {
                         0 => Ok((connection, answer)),
-                        code => Err(kafka_client::ClientError::broker(
-                            "InitProducerId",
-                            kafka_client::ErrorCode(code),
-                            None,
-                        )),
+                        code => Err(ClientError::broker("InitProducerId", ErrorCode(code), None)),
                     }
                 }
             })
