@@ -6,17 +6,22 @@
 #![warn(missing_docs)]
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+pub mod admin;
 mod auth;
 pub mod cluster;
 pub mod codes;
 pub mod config;
 pub mod connection;
 pub mod error;
+pub mod group;
 pub mod proto;
 mod tls;
+mod topic_partition;
 
+pub use admin::{Admin, BrokerError};
 pub use cluster::{Cluster, CoordinatorKind, Metadata, Purpose};
 pub use codes::{Class, ErrorCode};
 pub use config::{ClientConfig, ConfigError, Properties};
 pub use connection::{Connection, Pending};
 pub use error::ClientError;
+pub use topic_partition::TopicPartition;

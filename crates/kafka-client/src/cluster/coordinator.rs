@@ -1,8 +1,9 @@
 //! Which broker coordinates a group or a transactional id.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 
-use kafka_protocol::messages::FindCoordinatorRequest;
+use kafka_protocol::messages::{ApiKey, FindCoordinatorRequest};
 use kafka_protocol::protocol::StrBytes;
 use tokio::time::Instant;
 
@@ -61,7 +62,7 @@ impl Cluster {
                 endpoint
             }
         };
-        let connection = self.0.pool.get(&endpoint, purpose).await;
+        let connection = self.connect_to(&endpoint, purpose).await;
         if connection.is_err() {
             self.forget_coordinator(kind, key);
         }
@@ -106,28 +107,77 @@ impl Cluster {
     }
 
     async fn find_coordinator(&self, kind: CoordinatorKind, key: &str) -> Result<Endpoint, ClientError> {
-        let name = StrBytes::from_string(key.to_owned());
-        let fill = |version| {
-            let request = FindCoordinatorRequest::default();
-            let request = if version >= 1 { request.with_key_type(kind.key_type()) } else { request };
-            // KIP-699: from version 4 on, many keys in one request.
-            Ok(match version {
-                4.. => request.with_coordinator_keys(vec![name]),
-                _ => request.with_key(name),
-            })
-        };
-        let response = self.any().await?.call_with(fill, self.config().request_timeout()).await?;
-        let (code, message, node_id, host, port) = match response.coordinators.first() {
-            Some(found) => (found.error_code, &found.error_message, found.node_id, &found.host, found.port),
-            None => (response.error_code, &response.error_message, response.node_id, &response.host, response.port),
-        };
-        let failed = |code, message: Option<&str>| {
-            ClientError::broker(format!("FindCoordinator for {kind:?} {key}"), code, message)
-        };
-        if code != 0 {
-            return Err(failed(ErrorCode(code), message.as_deref()));
+        let found = self.find_coordinators(kind, &[key]).await?.remove(key);
+        let missing = (ErrorCode::COORDINATOR_NOT_AVAILABLE, None);
+        found.unwrap_or(Err(missing)).map_err(|(code, message)| {
+            ClientError::broker(format!("FindCoordinator for {kind:?} {key}"), code, message.as_deref())
+        })
+    }
+
+    /// The coordinators of many keys, asked now: in one request (KIP-699), or from brokers before
+    /// Kafka 3.0 in many requests at once.
+    pub(crate) async fn find_coordinators(&self, kind: CoordinatorKind, keys: &[&str]) -> Result<Found, ClientError> {
+        let connection = self.any().await?;
+        let timeout = self.config().request_timeout();
+        let many = connection.version_of(ApiKey::FindCoordinator).is_some_and(|version| version >= MANY_KEYS_VERSION);
+        let mut underway = Vec::new();
+        for keys in keys.chunks(if many { keys.len().max(1) } else { 1 }) {
+            let fill = |version| Ok(find(kind, keys, version));
+            underway.push((keys, connection.start(fill, timeout).await?));
         }
-        let port = u16::try_from(port).map_err(|_| failed(ErrorCode::COORDINATOR_NOT_AVAILABLE, None))?;
-        Ok(Endpoint { node_id: node_id.0, host: host.to_string(), port })
+        let mut found = Found::new();
+        for (keys, answer) in underway {
+            let answer = answer.await?;
+            if many {
+                found.extend(answer.coordinators.iter().map(|c| {
+                    let message = c.error_message.as_ref();
+                    (c.key.to_string(), endpoint(c.error_code, message, c.node_id.0, &c.host, c.port))
+                }));
+            } else {
+                let (code, message) = (answer.error_code, answer.error_message.as_ref());
+                let result = endpoint(code, message, answer.node_id.0, &answer.host, answer.port);
+                found.extend(keys.iter().map(|key| ((*key).to_owned(), result.clone())));
+            }
+        }
+        Ok(found)
+    }
+
+    /// A connection to a broker of which only the address is known.
+    pub(crate) async fn connect_to(&self, endpoint: &Endpoint, purpose: Purpose) -> Result<Connection, ClientError> {
+        self.check_open()?;
+        self.0.pool.get(endpoint, purpose).await
+    }
+}
+
+/// First version with many keys.
+const MANY_KEYS_VERSION: i16 = 4;
+
+/// Coordinators by key, or the code and words of the broker.
+pub(crate) type Found = BTreeMap<String, Result<Endpoint, (ErrorCode, Option<String>)>>;
+
+fn find(kind: CoordinatorKind, keys: &[&str], version: i16) -> FindCoordinatorRequest {
+    let mut request = FindCoordinatorRequest::default();
+    if version >= 1 {
+        request.key_type = kind.key_type();
+    }
+    let mut keys = keys.iter().map(|key| StrBytes::from_string((*key).to_owned()));
+    if version >= MANY_KEYS_VERSION {
+        request.with_coordinator_keys(keys.collect())
+    } else {
+        request.with_key(keys.next().unwrap_or_default())
+    }
+}
+
+fn endpoint(
+    code: i16,
+    message: Option<&StrBytes>,
+    node_id: i32,
+    host: &StrBytes,
+    port: i32,
+) -> Result<Endpoint, (ErrorCode, Option<String>)> {
+    ErrorCode(code).ok().map_err(|code| (code, message.map(ToString::to_string)))?;
+    match u16::try_from(port) {
+        Ok(port) if node_id >= 0 => Ok(Endpoint { node_id, host: host.to_string(), port }),
+        _ => Err((ErrorCode::COORDINATOR_NOT_AVAILABLE, None)),
     }
 }

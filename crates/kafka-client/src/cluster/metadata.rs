@@ -67,6 +67,16 @@ impl Metadata {
         Some((partition.leader?, partition.leader_epoch))
     }
 
+    /// Why [`Metadata::leader`] knows no leader, as a retriable code where waiting may help.
+    pub fn why_no_leader(&self, topic: &str, partition: i32) -> ErrorCode {
+        match self.topics.get(topic) {
+            None => ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+            Some(info) if !info.error.is_ok() => info.error,
+            Some(info) if info.partitions.contains_key(&partition) => ErrorCode::LEADER_NOT_AVAILABLE,
+            Some(_) => ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+        }
+    }
+
     /// The name of the topic with this id.
     pub fn topic_name(&self, id: Uuid) -> Option<&str> {
         self.topics.iter().find(|(_, topic)| topic.id == id).map(|(name, _)| name.as_str())

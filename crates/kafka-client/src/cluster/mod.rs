@@ -21,7 +21,6 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout_at};
 use tracing::debug;
 
-use crate::codes::ErrorCode;
 use crate::config::ClientConfig;
 use crate::connection::{Connection, Endpoint, StatsSnapshot, lock};
 use crate::error::ClientError;
@@ -98,16 +97,7 @@ impl Cluster {
             known = self.refresh().await?.leader(topic, partition);
         }
         let Some((node_id, epoch)) = known else {
-            let metadata = self.metadata();
-            let info = metadata.topics.get(topic);
-            let code = match info.map(|topic| topic.error) {
-                None => ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
-                Some(ErrorCode::NONE) => match info.and_then(|topic| topic.partitions.get(&partition)) {
-                    None => ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
-                    Some(_) => ErrorCode::LEADER_NOT_AVAILABLE,
-                },
-                Some(code) => code,
-            };
+            let code = self.metadata().why_no_leader(topic, partition);
             return Err(ClientError::broker(format!("Metadata for {topic}-{partition}"), code, None));
         };
         Ok((self.broker(node_id, purpose).await?, epoch))
