@@ -143,8 +143,10 @@ impl RecordBatch {
         let mut reader = section.reader();
         let mut budget = limits.budget();
         let count = self.record_count();
-        budget.take::<Record>(count.min(reader.remaining() / RECORD_LEN_MIN))?;
-        let mut records = Vec::with_capacity(count.min(reader.remaining() / RECORD_LEN_MIN));
+        // No more than the bytes can hold; if the header counts more, a record will be found missing.
+        let possible = count.min(reader.remaining() / RECORD_LEN_MIN);
+        budget.take::<Record>(possible)?;
+        let mut records = Vec::with_capacity(possible);
         let highest = i64::from(self.last_offset_delta());
         let mut lowest = 0;
         for index in 0..count {
