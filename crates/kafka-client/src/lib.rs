@@ -8,17 +8,22 @@
 
 pub mod admin;
 mod auth;
+pub mod budget;
 pub mod cluster;
 pub mod codes;
 pub mod config;
 pub mod connection;
 pub mod error;
+pub mod fetcher;
 pub mod group;
+pub mod log;
+pub mod producer;
 pub mod proto;
 mod tls;
 mod topic_partition;
 
 pub use admin::{Admin, BrokerError};
+pub use budget::{Budget, BudgetPermit};
 pub use cluster::{Cluster, CoordinatorKind, Metadata, Purpose};
 pub use codes::{Class, ErrorCode};
 pub use config::{ClientConfig, ConfigError, Properties};

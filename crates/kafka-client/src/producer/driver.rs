@@ -1,0 +1,638 @@
+//! The task behind a [`Producer`](super::Producer): it knows all lines, groups what is ready by leader, and hands requests to
+//! the links. All decisions about one partition are its [`Line`]'s; this is the traffic around them.
+//!
+//! ```text
+//!  Producer handles ──Command──►  driver ──Dispatch──► link of broker 1 ──► connection
+//!                                 │    ▲                link of broker 2 ──► connection
+//!        Delivery ◄──oneshot──────┘    └──Event── answers, metadata, producer ids
+//! ```
+//!
+//! A partition is at any time in at most one of: the ready queue of a broker, the timers, the set that waits for a leader.
+//! It is put there by `route`, which is called whenever something about it has changed; nothing ever scans all of them.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use kafka_protocol::messages::ProduceResponse;
+use kafka_protocol::messages::produce_response::PartitionProduceResponse;
+use kafka_wire::batch::RecordBatch;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::{Instant, sleep, sleep_until};
+use tracing::{debug, info, warn};
+
+use super::error::ProduceError;
+use super::link::{self, Dispatch, Reply};
+use super::options::ProducerOptions;
+use super::progress::Progress;
+use super::state::{Ack, Answer, Identity, Line, Outcome, Rules, Settled, Ticket};
+use super::transaction::{Added, Scope};
+use super::{Stalled, ids};
+use crate::budget::BudgetPermit;
+use crate::cluster::{Cluster, Metadata};
+use crate::codes::ErrorCode;
+use crate::connection::{ProduceFrame, ProducePartition, ProduceTopic};
+use crate::error::ClientError;
+
+/// From the handles to the driver.
+pub(super) enum Command {
+    Send { topic: Arc<str>, partition: i32, job: Job },
+    Reset { topic: Arc<str>, partition: i32 },
+    /// Answered when everything sent before has been settled.
+    Flush(oneshot::Sender<()>),
+    Stalled(oneshot::Sender<Vec<Stalled>>),
+    /// Begin a transaction.
+    Begin(oneshot::Sender<Result<(), ProduceError>>),
+    /// No more batches in this transaction. Answers whether it may be committed, and if there is anything in it.
+    Seal(oneshot::Sender<Result<bool, ProduceError>>),
+    /// Give up what has not been sent. Answered when the rest is settled, with whether the broker knows of the transaction.
+    Abandon(oneshot::Sender<bool>),
+    /// The transaction is over, or a new identity begins.
+    Ended { identity: Identity },
+    Stop,
+}
+
+/// A batch on its way.
+pub(super) struct Job {
+    pub(super) batch: RecordBatch,
+    pub(super) reply: oneshot::Sender<Result<Ack, ProduceError>>,
+    /// Bytes of the budget, until the batch is settled.
+    pub(super) permit: BudgetPermit,
+    /// Of [`Progress`]; set by the driver.
+    pub(super) generation: u64,
+}
+
+/// From what the driver started.
+pub(super) enum Event {
+    Replied { node_id: i32, request: u64, reply: Reply },
+    Refreshed(Result<(), ClientError>),
+    Identity(Result<Identity, ClientError>),
+    Added(Added),
+}
+
+struct Partition {
+    topic: Arc<str>,
+    index: i32,
+    line: Line<Job>,
+    /// In the ready queue of a broker.
+    queued: bool,
+    /// When its timer wakes it.
+    timer_at_ms: Option<u64>,
+}
+
+struct Broker {
+    link: mpsc::UnboundedSender<Dispatch>,
+    ready: VecDeque<usize>,
+    requests_in_flight: usize,
+    /// Why the last request had no answer.
+    silence: Option<ClientError>,
+}
+
+impl Broker {
+    /// Keeps why there was no answer, and tells whoever reads logs when that begins and ends.
+    fn heard(&mut self, node_id: i32, reply: Reply) {
+        let silence = match reply {
+            Reply::Answered(_) => None,
+            Reply::Lost(error) | Reply::NotSent(error) => Some(error),
+        };
+        match (&self.silence, &silence) {
+            (None, Some(error)) => warn!(node_id, %error, "produce requests fail, trying again"),
+            (Some(_), None) => info!(node_id, "produce requests are answered again"),
+            _ => {}
+        }
+        self.silence = silence;
+    }
+}
+
+pub(super) struct Driver {
+    cluster: Cluster,
+    options: Arc<ProducerOptions>,
+    identity: Identity,
+    started: Instant,
+    commands: mpsc::UnboundedReceiver<Command>,
+    events: mpsc::UnboundedReceiver<Event>,
+    events_from: mpsc::UnboundedSender<Event>,
+    updates: watch::Receiver<Arc<Metadata>>,
+    metadata: Arc<Metadata>,
+    partitions: Vec<Partition>,
+    index: HashMap<Arc<str>, BTreeMap<i32, usize>>,
+    brokers: BTreeMap<i32, Broker>,
+    leaderless: BTreeSet<usize>,
+    /// At most one per partition.
+    timers: BTreeSet<(u64, usize)>,
+    requests: HashMap<u64, Vec<(usize, Ticket)>>,
+    next_request: u64,
+    refreshing: bool,
+    fetching_identity: bool,
+    /// Lines that wait for a new producer id.
+    without_identity: BTreeSet<usize>,
+    progress: Progress,
+    scope: Option<Scope>,
+    abandoned: Option<oneshot::Sender<bool>>,
+}
+
+impl Driver {
+    pub(super) fn new(
+        cluster: Cluster,
+        options: Arc<ProducerOptions>,
+        identity: Identity,
+        commands: mpsc::UnboundedReceiver<Command>,
+    ) -> Self {
+        let (events_from, events) = mpsc::unbounded_channel();
+        let mut updates = cluster.subscribe();
+        let metadata = Arc::clone(&updates.borrow_and_update());
+        Self {
+            scope: options.transactional_id.as_deref().map(Scope::new),
+            cluster,
+            options,
+            identity,
+            started: Instant::now(),
+            commands,
+            events,
+            events_from,
+            updates,
+            metadata,
+            partitions: Vec::new(),
+            index: HashMap::new(),
+            brokers: BTreeMap::new(),
+            leaderless: BTreeSet::new(),
+            timers: BTreeSet::new(),
+            requests: HashMap::new(),
+            next_request: 0,
+            refreshing: false,
+            fetching_identity: false,
+            without_identity: BTreeSet::new(),
+            progress: Progress::default(),
+            abandoned: None,
+        }
+    }
+
+    /// Works until it is stopped or all handles are gone; what is not settled then is dropped, and its waiters learn that
+    /// the producer is closed.
+    pub(super) async fn run(mut self) {
+        loop {
+            let timer = self.timers.first().map(|(at_ms, _)| self.started + Duration::from_millis(*at_ms));
+            tokio::select! {
+                command = self.commands.recv() => match command {
+                    Some(Command::Stop) | None => return,
+                    Some(command) => self.command(command),
+                },
+                Some(event) = self.events.recv() => self.event(event),
+                Ok(()) = self.updates.changed() => self.metadata_changed(),
+                () = sleep_until(timer.unwrap_or_else(Instant::now)), if timer.is_some() => self.fire(),
+            }
+            // Whatever else is there already, so that a burst of batches shares requests.
+            for _ in 0..BURST {
+                match (self.events.try_recv(), self.commands.try_recv()) {
+                    (Err(_), Err(_)) => break,
+                    (_, Ok(Command::Stop)) => return,
+                    (event, command) => {
+                        if let Ok(event) = event {
+                            self.event(event);
+                        }
+                        if let Ok(command) = command {
+                            self.command(command);
+                        }
+                    }
+                }
+            }
+            self.dispatch();
+        }
+    }
+
+    fn now_ms(&self) -> u64 {
+        self.started.elapsed().as_millis() as u64
+    }
+
+    fn command(&mut self, command: Command) {
+        match command {
+            Command::Send { topic, partition, job } => self.send(&topic, partition, job),
+            Command::Reset { topic, partition } => {
+                if let Some(p) = self.known(&topic, partition) {
+                    self.partitions[p].line.reset();
+                }
+            }
+            Command::Flush(reply) => self.progress.wait(reply),
+            Command::Stalled(reply) => {
+                let _ = reply.send(self.stalled());
+            }
+            Command::Begin(reply) => {
+                let begun = self.scope.as_mut().map_or(Err(ProduceError::Closed), Scope::begin);
+                let _ = reply.send(begun);
+            }
+            Command::Seal(reply) => {
+                let sealed = self.scope.as_mut().map_or(Err(ProduceError::Closed), Scope::seal);
+                let _ = reply.send(sealed);
+            }
+            Command::Abandon(reply) => self.abandon(reply),
+            Command::Ended { identity } => self.ended(identity),
+            // Seen by `run` before it comes here.
+            Command::Stop => {}
+        }
+    }
+
+    fn event(&mut self, event: Event) {
+        match event {
+            Event::Replied { node_id, request, reply } => self.replied(node_id, request, reply),
+            Event::Refreshed(result) => {
+                self.refreshing = false;
+                if let Err(error) = result {
+                    warn!(client_id = self.cluster.config().client_id(), %error, "metadata could not be refreshed");
+                }
+                self.metadata_changed();
+            }
+            Event::Identity(result) => self.identity_came(result),
+            Event::Added(added) => self.partitions_added(added),
+        }
+    }
+
+    fn known(&self, topic: &str, partition: i32) -> Option<usize> {
+        self.index.get(topic)?.get(&partition).copied()
+    }
+
+    fn partition(&mut self, topic: &Arc<str>, index: i32) -> usize {
+        if let Some(p) = self.known(topic, index) {
+            return p;
+        }
+        let p = self.partitions.len();
+        let rules = Rules {
+            transactional: self.scope.is_some(),
+            retry_backoff_ms: self.options.retry_backoff.as_millis() as u64,
+            retry_backoff_max_ms: self.options.retry_backoff_max.as_millis() as u64,
+        };
+        self.partitions.push(Partition {
+            topic: Arc::clone(topic),
+            index,
+            line: Line::new(rules, self.identity),
+            queued: false,
+            timer_at_ms: None,
+        });
+        self.cluster.track([&**topic]);
+        self.index.entry(Arc::clone(topic)).or_default().insert(index, p);
+        p
+    }
+
+    fn send(&mut self, topic: &Arc<str>, index: i32, mut job: Job) {
+        if let Some(refusal) = self.scope.as_ref().and_then(Scope::refusal) {
+            let _ = job.reply.send(Err(refusal));
+            return;
+        }
+        let p = self.partition(topic, index);
+        job.generation = self.progress.begin();
+        let deadline_ms = self.now_ms().saturating_add(self.options.delivery_timeout.as_millis() as u64);
+        let records = job.batch.record_count() as i32;
+        match self.partitions[p].line.push(job, records, deadline_ms) {
+            Ok(()) => self.route(p),
+            Err(job) => self.settle(p, vec![(job, Outcome::Skipped { maybe_written: false })]),
+        }
+    }
+
+    /// Puts a partition where it has to wait for its next step. Called whenever something about it has changed.
+    fn route(&mut self, p: usize) {
+        let now_ms = self.now_ms();
+        let partition = &self.partitions[p];
+        if partition.queued || partition.line.len() == 0 {
+            return;
+        }
+        if let Some(at_ms) = partition.line.next_deadline_ms() {
+            self.set_timer(p, at_ms);
+        }
+        if self.scope.as_mut().is_some_and(|scope| !scope.admits(p)) {
+            return self.announce_partitions();
+        }
+        let partition = &self.partitions[p];
+        if partition.line.wants_identity() {
+            self.without_identity.insert(p);
+            return self.fetch_identity();
+        }
+        let Some((leader, _)) = self.metadata.leader(&partition.topic, partition.index) else {
+            self.leaderless.insert(p);
+            return self.refresh();
+        };
+        match partition.line.sendable_at(leader, now_ms) {
+            None => {}
+            Some(at_ms) if at_ms > now_ms => self.set_timer(p, at_ms),
+            Some(_) => {
+                self.partitions[p].queued = true;
+                self.broker(leader).ready.push_back(p);
+            }
+        }
+    }
+
+    fn broker(&mut self, node_id: i32) -> &mut Broker {
+        self.brokers.entry(node_id).or_insert_with(|| {
+            let (link, requests) = mpsc::unbounded_channel();
+            let timeout = self.options.request_timeout;
+            tokio::spawn(link::run(self.cluster.clone(), node_id, timeout, requests, self.events_from.clone()));
+            Broker { link, ready: VecDeque::new(), requests_in_flight: 0, silence: None }
+        })
+    }
+
+    /// Wakes the partition at `at_ms`, if not earlier.
+    fn set_timer(&mut self, p: usize, at_ms: u64) {
+        let timer = &mut self.partitions[p].timer_at_ms;
+        if timer.is_some_and(|earlier| earlier <= at_ms) {
+            return;
+        }
+        if let Some(later) = timer.replace(at_ms) {
+            self.timers.remove(&(later, p));
+        }
+        self.timers.insert((at_ms, p));
+    }
+
+    fn fire(&mut self) {
+        let now_ms = self.now_ms();
+        while let Some(&(at_ms, p)) = self.timers.first()
+            && at_ms <= now_ms
+        {
+            self.timers.pop_first();
+            self.partitions[p].timer_at_ms = None;
+            let mut settled = Vec::new();
+            self.partitions[p].line.expire(now_ms, &mut settled);
+            self.settle(p, settled);
+            self.route(p);
+        }
+    }
+
+    /// Sends whatever may be sent now.
+    fn dispatch(&mut self) {
+        let may_send = |broker: &Broker| !broker.ready.is_empty();
+        let node_ids: Vec<i32> = self.brokers.iter().filter(|(_, b)| may_send(b)).map(|(id, _)| *id).collect();
+        for node_id in node_ids {
+            while self.broker(node_id).requests_in_flight < self.options.max_in_flight_requests
+                && self.dispatch_one(node_id)
+            {}
+        }
+    }
+
+    /// Makes one request to a broker of what is ready for it, one batch per partition. `false` when there was nothing.
+    fn dispatch_one(&mut self, node_id: i32) -> bool {
+        let now_ms = self.now_ms();
+        let mut topics: Vec<ProduceTopic> = Vec::new();
+        let mut tickets = Vec::new();
+        let mut looked_at = Vec::new();
+        let mut bytes = 0;
+        while let Some(p) = self.broker(node_id).ready.pop_front() {
+            let partition = &mut self.partitions[p];
+            let leader = self.metadata.leader(&partition.topic, partition.index).map(|(leader, _)| leader);
+            if leader == Some(node_id) && partition.line.sendable_at(node_id, now_ms).is_some_and(|at| at <= now_ms) {
+                let batch_bytes = partition.line.first_to_send().map_or(0, |job| job.batch.len());
+                if bytes > 0 && bytes + batch_bytes > self.options.max_request_bytes {
+                    self.broker(node_id).ready.push_front(p);
+                    break;
+                }
+                if let Some((ticket, stamp, job)) = partition.line.take(node_id, now_ms) {
+                    bytes += batch_bytes;
+                    let stamped = job.batch.restamp(stamp);
+                    let batch =
+                        ProducePartition { index: partition.index, header: stamped.header, payload: stamped.payload };
+                    match topics.iter_mut().find(|topic| *topic.name == *partition.topic) {
+                        Some(topic) => topic.partitions.push(batch),
+                        None => {
+                            topics.push(ProduceTopic { name: partition.topic.to_string(), partitions: vec![batch] });
+                        }
+                    }
+                    tickets.push((p, ticket));
+                }
+            }
+            partition.queued = false;
+            looked_at.push(p);
+        }
+        let sent = !tickets.is_empty();
+        if sent {
+            let request = self.next_request;
+            self.next_request += 1;
+            self.requests.insert(request, tickets);
+            let frame = ProduceFrame {
+                acks: self.options.acks,
+                transactional_id: self.options.transactional_id.clone(),
+                timeout_ms: i32::try_from(self.options.request_timeout.as_millis()).unwrap_or(i32::MAX),
+                topics,
+            };
+            let broker = self.broker(node_id);
+            broker.requests_in_flight += 1;
+            // The link lives as long as this sender.
+            let _ = broker.link.send(Dispatch { request, frame });
+        }
+        for p in looked_at {
+            self.route(p);
+        }
+        sent
+    }
+
+    fn replied(&mut self, node_id: i32, request: u64, reply: Reply) {
+        let tickets = self.requests.remove(&request).unwrap_or_default();
+        let now_ms = self.now_ms();
+        let (mut answers, silence) = match &reply {
+            // A partition that the broker has not mentioned is one that it did not answer.
+            Reply::Answered(response) => (self.answers(response), Answer::Lost),
+            Reply::Lost(_) => (HashMap::new(), Answer::Lost),
+            Reply::NotSent(_) => (HashMap::new(), Answer::NotSent),
+        };
+        let broker = self.broker(node_id);
+        broker.requests_in_flight = broker.requests_in_flight.saturating_sub(1);
+        broker.heard(node_id, reply);
+        let mut stale_metadata = false;
+        for (p, ticket) in tickets {
+            let answer = answers.remove(&p).unwrap_or_else(|| silence.clone());
+            let partition = &mut self.partitions[p];
+            if let Answer::Failed { code, message } = &answer {
+                debug!(topic = %partition.topic, partition = partition.index, error = %code, message, "batch not taken");
+            }
+            let mut settled = Vec::new();
+            stale_metadata |= partition.line.answer(ticket, answer, now_ms, &mut settled);
+            self.settle(p, settled);
+            self.route(p);
+        }
+        if stale_metadata {
+            self.refresh();
+        }
+    }
+
+    /// The broker's answers by partition; their order is not that of the request.
+    fn answers(&self, response: &ProduceResponse) -> HashMap<usize, Answer> {
+        let topics = response.responses.iter();
+        topics
+            .flat_map(|topic| topic.partition_responses.iter().map(move |partition| (topic, partition)))
+            .filter_map(|(topic, partition)| Some((self.known(&topic.name, partition.index)?, answer(partition))))
+            .collect()
+    }
+
+    /// Tells those who wait how their batches ended.
+    fn settle(&mut self, p: usize, settled: Vec<Settled<Job>>) {
+        let Partition { topic, index: partition, .. } = &self.partitions[p];
+        for (job, outcome) in settled {
+            let (topic, partition) = (Arc::clone(topic), *partition);
+            let result = match outcome {
+                Outcome::Acked(ack) => Ok(ack),
+                Outcome::Rejected { code, message, maybe_written } => {
+                    Err(ProduceError::Rejected { topic, partition, code, message, maybe_written })
+                }
+                Outcome::Skipped { maybe_written } => Err(ProduceError::Skipped { topic, partition, maybe_written }),
+                Outcome::Expired { last_code, maybe_written } => {
+                    Err(ProduceError::TimedOut { topic, partition, last_code, maybe_written })
+                }
+            };
+            if let (Err(error), Some(scope)) = (&result, &mut self.scope) {
+                scope.fail(error);
+            }
+            // Not everybody waits for an acknowledgement.
+            let _ = job.reply.send(result);
+            drop(job.permit);
+            self.progress.end(job.generation);
+        }
+        if self.progress.is_idle()
+            && let Some(reply) = self.abandoned.take()
+        {
+            let _ = reply.send(self.scope.as_ref().is_some_and(Scope::has_partitions));
+        }
+    }
+
+    fn metadata_changed(&mut self) {
+        self.metadata = Arc::clone(&self.updates.borrow_and_update());
+        for p in std::mem::take(&mut self.leaderless) {
+            self.route(p);
+        }
+    }
+
+    /// Asks for new metadata, unless that is under way. After a refresh there is a pause, so that a partition without a
+    /// leader does not become a busy loop.
+    fn refresh(&mut self) {
+        if std::mem::replace(&mut self.refreshing, true) {
+            return;
+        }
+        let (cluster, events, pause) = (self.cluster.clone(), self.events_from.clone(), self.options.retry_backoff);
+        tokio::spawn(async move {
+            let result = cluster.refresh().await.map(drop);
+            sleep(pause).await;
+            let _ = events.send(Event::Refreshed(result));
+        });
+    }
+
+    fn fetch_identity(&mut self) {
+        if std::mem::replace(&mut self.fetching_identity, true) {
+            return;
+        }
+        let (cluster, events) = (self.cluster.clone(), self.events_from.clone());
+        tokio::spawn(async move {
+            let result = ids::idempotent(&cluster).await;
+            let _ = events.send(Event::Identity(result));
+        });
+    }
+
+    fn identity_came(&mut self, result: Result<Identity, ClientError>) {
+        self.fetching_identity = false;
+        match result {
+            Ok(identity) => {
+                for p in std::mem::take(&mut self.without_identity) {
+                    if self.partitions[p].line.wants_identity() {
+                        self.partitions[p].line.renewed(identity);
+                    }
+                    self.route(p);
+                }
+            }
+            Err(error) => {
+                warn!(client_id = self.cluster.config().client_id(), %error, "no new producer id, trying again");
+                // It took `default.api.timeout.ms` to fail, or the broker refused; either way a timer brings us back.
+                let again_ms = self.now_ms() + self.options.retry_backoff_max.as_millis() as u64;
+                for p in std::mem::take(&mut self.without_identity) {
+                    self.set_timer(p, again_ms);
+                }
+            }
+        }
+    }
+
+    fn stalled(&self) -> Vec<Stalled> {
+        let stalled = |partition: &Partition| {
+            let line = &partition.line;
+            let (attempts, last_code) = line.stuck()?;
+            let leader = self.metadata.leader(&partition.topic, partition.index);
+            Some(Stalled {
+                topic: Arc::clone(&partition.topic),
+                partition: partition.index,
+                attempts,
+                last_code,
+                silence: leader.and_then(|(node_id, _)| self.brokers.get(&node_id)?.silence.clone()),
+                batches: line.len(),
+            })
+        };
+        self.partitions.iter().filter_map(stalled).collect()
+    }
+
+    fn announce_partitions(&mut self) {
+        let Some(scope) = &mut self.scope else { return };
+        let partitions = &self.partitions;
+        let name = |p: usize| (Arc::clone(&partitions[p].topic), partitions[p].index);
+        if let Some(announcement) = scope.announce(&self.cluster, self.identity, &name) {
+            let events = self.events_from.clone();
+            tokio::spawn(async move {
+                let _ = events.send(Event::Added(announcement.await));
+            });
+        }
+    }
+
+    fn partitions_added(&mut self, added: Added) {
+        let Some(scope) = &mut self.scope else { return };
+        match scope.announced(added) {
+            Ok(partitions) => {
+                for p in partitions {
+                    self.route(p);
+                }
+                self.announce_partitions();
+            }
+            Err(error) => {
+                warn!(client_id = self.cluster.config().client_id(), %error, "transaction failed");
+                // Nothing of it may be sent any more.
+                self.abandon_lines();
+            }
+        }
+    }
+
+    fn abandon_lines(&mut self) {
+        for p in 0..self.partitions.len() {
+            let mut settled = Vec::new();
+            self.partitions[p].line.abandon(&mut settled);
+            self.settle(p, settled);
+        }
+    }
+
+    fn abandon(&mut self, reply: oneshot::Sender<bool>) {
+        if let Some(scope) = &mut self.scope {
+            scope.close();
+        }
+        self.abandoned = Some(reply);
+        self.abandon_lines();
+        if self.progress.is_idle()
+            && let Some(reply) = self.abandoned.take()
+        {
+            let _ = reply.send(self.scope.as_ref().is_some_and(Scope::has_partitions));
+        }
+    }
+
+    fn ended(&mut self, identity: Identity) {
+        self.identity = identity;
+        if let Some(scope) = &mut self.scope {
+            scope.ended();
+        }
+        for partition in &mut self.partitions {
+            partition.line.restart(identity);
+        }
+    }
+}
+
+/// Commands and events taken in before sending.
+const BURST: usize = 1024;
+
+fn answer(partition: &PartitionProduceResponse) -> Answer {
+    match ErrorCode(partition.error_code) {
+        ErrorCode::NONE => Answer::Acked(Ack {
+            base_offset: Some(partition.base_offset).filter(|&offset| offset >= 0),
+            log_append_time_ms: Some(partition.log_append_time_ms).filter(|&time| time >= 0),
+        }),
+        code => {
+            // What is wrong with the first bad record says more than the sentence about the batch.
+            let record = partition.record_errors.first().and_then(|record| record.batch_index_error_message.as_ref());
+            Answer::Failed { code, message: record.or(partition.error_message.as_ref()).map(ToString::to_string) }
+        }
+    }
+}

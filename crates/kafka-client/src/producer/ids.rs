@@ -1,0 +1,64 @@
+//! Producer ids: where they come from.
+
+use kafka_protocol::messages::{InitProducerIdRequest, ProducerId, TransactionalId};
+use kafka_protocol::protocol::StrBytes;
+use tokio::time::Instant;
+
+use super::options::ProducerOptions;
+use super::state::Identity;
+use crate::cluster::{Cluster, CoordinatorKind};
+use crate::codes::ErrorCode;
+use crate::connection::Connection;
+use crate::error::ClientError;
+
+/// An id for an idempotent producer, from any broker.
+pub(super) async fn idempotent(cluster: &Cluster) -> Result<Identity, ClientError> {
+    let deadline = Instant::now() + cluster.config().api_timeout();
+    cluster.retry("InitProducerId", deadline, async || init(cluster.any().await?, None, i32::MAX, None).await).await
+}
+
+/// The id of a transactional producer. Ends an open transaction of whoever had the transactional id before, and shuts that
+/// producer out. With `known`, the caller's own id, only the epoch moves on, unless somebody else has taken over (KIP-360).
+pub(super) async fn transactional(
+    cluster: &Cluster,
+    options: &ProducerOptions,
+    transactional_id: &str,
+    known: Option<Identity>,
+) -> Result<Identity, ClientError> {
+    let deadline = Instant::now() + cluster.config().api_timeout();
+    let timeout_ms = i32::try_from(options.transaction_timeout.as_millis()).unwrap_or(i32::MAX);
+    let kind = CoordinatorKind::Transaction;
+    cluster
+        .retry_coordinator("InitProducerId", kind, transactional_id, deadline, async |connection| {
+            init(connection, Some(transactional_id), timeout_ms, known).await
+        })
+        .await
+}
+
+async fn init(
+    connection: Connection,
+    transactional_id: Option<&str>,
+    transaction_timeout_ms: i32,
+    known: Option<Identity>,
+) -> Result<Identity, ClientError> {
+    let fill = |version: i16| {
+        let id = transactional_id.map(|id| TransactionalId(StrBytes::from_string(id.to_owned())));
+        let request = InitProducerIdRequest::default()
+            .with_transactional_id(id)
+            .with_transaction_timeout_ms(transaction_timeout_ms);
+        // Older coordinators take no id, and give a new epoch to everybody who asks.
+        Ok(match known.filter(|_| version >= 3) {
+            Some(known) => {
+                request.with_producer_id(ProducerId(known.producer_id)).with_producer_epoch(known.epoch)
+            }
+            None => request,
+        })
+    };
+    let response = connection.call_with(fill, connection.request_timeout()).await?;
+    let about = || match transactional_id {
+        Some(id) => format!("InitProducerId for {id}"),
+        None => "InitProducerId".to_owned(),
+    };
+    ErrorCode(response.error_code).ok().map_err(|code| ClientError::broker(about(), code, None))?;
+    Ok(Identity { producer_id: response.producer_id.0, epoch: response.producer_epoch })
+}
