@@ -39,10 +39,18 @@ const EPOCHS_COMPARED_FROM: i16 = 12;
 
 /// From the handle to the driver.
 pub(super) enum Command {
-    Set { tp: TopicPartition, version: u64, position: Position },
-    Remove { tp: TopicPartition },
+    Set {
+        tp: TopicPartition,
+        version: u64,
+        position: Position,
+    },
+    Remove {
+        tp: TopicPartition,
+    },
     /// The response of this broker is in the caller's hands.
-    Taken { node_id: i32 },
+    Taken {
+        node_id: i32,
+    },
 }
 
 /// From the driver to the handle.
@@ -59,9 +67,20 @@ pub(super) enum Item {
 
 /// What the driver's tasks end with.
 enum Event {
-    Ready { node_id: i32, ready: Result<(Connection, Reservation), ClientError> },
-    Fetched { node_id: i32, connection: Connection, sent: Sent, result: Result<(FetchResponse, Reservation), ClientError> },
-    Replied { asked: Vec<Asked>, result: Result<Replies, ClientError> },
+    Ready {
+        node_id: i32,
+        ready: Result<(Connection, Reservation), ClientError>,
+    },
+    Fetched {
+        node_id: i32,
+        connection: Connection,
+        sent: Sent,
+        result: Result<(FetchResponse, Reservation), ClientError>,
+    },
+    Replied {
+        asked: Vec<Asked>,
+        result: Result<Replies, ClientError>,
+    },
     Refreshed(Result<(), ClientError>),
 }
 
@@ -188,7 +207,9 @@ impl Driver {
     fn ended(&mut self, event: Result<Event, tokio::task::JoinError>) {
         match event {
             Ok(Event::Ready { node_id, ready }) => self.ready(node_id, ready),
-            Ok(Event::Fetched { node_id, connection, sent, result }) => self.fetched(node_id, &connection, &sent, result),
+            Ok(Event::Fetched { node_id, connection, sent, result }) => {
+                self.fetched(node_id, &connection, &sent, result)
+            }
             Ok(Event::Replied { asked, result }) => self.replied(&asked, &result),
             Ok(Event::Refreshed(result)) => self.refreshed(result),
             // Tasks are not cancelled while the driver lives, so this is a panic, and not one to go on after.
@@ -252,10 +273,7 @@ impl Driver {
             (version < Some(request::IDS_FROM) || !want.topic_id.is_nil()).then(|| (tp.clone(), want))
         });
         let wanted: BTreeMap<_, _> = wanted.collect();
-        let sent: Sent = wanted
-            .keys()
-            .filter_map(|tp| Some((tp.clone(), self.partitions.get(tp)?.version)))
-            .collect();
+        let sent: Sent = wanted.keys().filter_map(|tp| Some((tp.clone(), self.partitions.get(tp)?.version))).collect();
         let (connection, reservation) = match ready {
             Ok(_) if sent.is_empty() => {
                 self.broker(node_id).busy = false;
@@ -267,7 +285,8 @@ impl Driver {
         let request = self.broker(node_id).session.request(wanted);
         let options = Arc::clone(&self.options);
         self.tasks.spawn(async move {
-            let timeout = connection.request_timeout() + Duration::from_millis(options.max_wait_ms.unsigned_abs().into());
+            let timeout =
+                connection.request_timeout() + Duration::from_millis(options.max_wait_ms.unsigned_abs().into());
             let max_bytes = i32::try_from(reservation.bytes()).unwrap_or(i32::MAX);
             let fill = |version| Ok(request::fetch(&request, &options, max_bytes, version));
             let result = connection.call_with(fill, timeout).await.map(|response| (response, reservation));
@@ -312,7 +331,11 @@ impl Driver {
             .collect();
         let name = |name: &str, id: uuid::Uuid| match ids.get(&id) {
             Some(topic) => Some(Arc::clone(topic)),
-            None => sent.range(TopicPartition::new(name, i32::MIN)..).next().map(|(tp, _)| Arc::clone(&tp.topic)).filter(|topic| **topic == *name),
+            None => sent
+                .range(TopicPartition::new(name, i32::MIN)..)
+                .next()
+                .map(|(tp, _)| Arc::clone(&tp.topic))
+                .filter(|topic| **topic == *name),
         };
         let answers = parse::answers(response, self.options.check_crcs, name);
         let permit = reservation.permit(bytes);

@@ -182,8 +182,7 @@ mod tests {
             transactional(22, 1),
             abort(32, 1),
         ];
-        let aborted =
-            [Aborted { producer_id: 1, first_offset: 22 }, Aborted { producer_id: 1, first_offset: 0 }];
+        let aborted = [Aborted { producer_id: 1, first_offset: 22 }, Aborted { producer_id: 1, first_offset: 0 }];
 
         assert_eq!(offsets(&filter(log, 0, Some(&aborted)).unwrap()), [11]);
     }

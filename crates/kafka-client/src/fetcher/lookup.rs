@@ -61,7 +61,9 @@ pub(super) async fn ask(
         Question::Where(OffsetReset::Earliest) => position(start.get(&asked.tp)),
         Question::Where(_) => position(end.get(&asked.tp)),
         Question::Range => match (start.get(&asked.tp)?, end.get(&asked.tp)?) {
-            (Ok((log_start, _)), Ok((log_end, _))) => Some(Ok(Reply::Range { log_start: *log_start, log_end: *log_end })),
+            (Ok((log_start, _)), Ok((log_end, _))) => {
+                Some(Ok(Reply::Range { log_start: *log_start, log_end: *log_end }))
+            }
             (Err(code), _) | (_, Err(code)) => Some(Err(*code)),
         },
         Question::EpochEnd(_) => epochs.get(&asked.tp).copied(),
@@ -93,11 +95,14 @@ async fn list_offsets(
     }
     let fill = |version: i16| {
         let partition = |asked: &&Asked| {
-            let partition = ListOffsetsPartition::default().with_partition_index(asked.tp.partition).with_timestamp(timestamp);
+            let partition =
+                ListOffsetsPartition::default().with_partition_index(asked.tp.partition).with_timestamp(timestamp);
             if version >= 4 { partition.with_current_leader_epoch(asked.leader_epoch) } else { partition }
         };
         let topics = by_topic(asked).into_iter().map(|(topic, asked)| {
-            ListOffsetsTopic::default().with_name(topic_name(topic)).with_partitions(asked.iter().map(partition).collect())
+            ListOffsetsTopic::default()
+                .with_name(topic_name(topic))
+                .with_partitions(asked.iter().map(partition).collect())
         });
         let request = ListOffsetsRequest::default().with_replica_id(BrokerId(-1)).with_topics(topics.collect());
         let committed = isolation == Isolation::ReadCommitted;
@@ -105,8 +110,10 @@ async fn list_offsets(
     };
     let response = connection.call_with(fill, connection.request_timeout()).await?;
     let partitions = response.topics.iter().flat_map(|topic| topic.partitions.iter().map(move |p| (topic, p)));
-    let offset = |(topic, partition): (&kafka_protocol::messages::list_offsets_response::ListOffsetsTopicResponse,
-                                       &kafka_protocol::messages::list_offsets_response::ListOffsetsPartitionResponse)| {
+    let offset = |(topic, partition): (
+        &kafka_protocol::messages::list_offsets_response::ListOffsetsTopicResponse,
+        &kafka_protocol::messages::list_offsets_response::ListOffsetsPartitionResponse,
+    )| {
         let found = ErrorCode(partition.error_code).ok().map(|()| (partition.offset, partition.leader_epoch));
         (TopicPartition::new(topic.name.as_str(), partition.partition_index), found)
     };
@@ -129,7 +136,9 @@ async fn epoch_ends(connection: &Connection, asked: &[&Asked]) -> Result<Replies
                 .with_leader_epoch(epoch)
         };
         let topics = by_topic(asked).into_iter().map(|(topic, asked)| {
-            OffsetForLeaderTopic::default().with_topic(topic_name(topic)).with_partitions(asked.iter().map(partition).collect())
+            OffsetForLeaderTopic::default()
+                .with_topic(topic_name(topic))
+                .with_partitions(asked.iter().map(partition).collect())
         });
         let request = OffsetForLeaderEpochRequest::default().with_topics(topics.collect());
         // -1: a consumer. The field's default is the debugging replica, -2.

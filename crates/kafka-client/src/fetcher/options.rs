@@ -67,12 +67,13 @@ impl FetcherOptions {
     /// decide, record by record.
     pub fn from_config(config: &ClientConfig) -> Result<Self, ConfigError> {
         let default = Self::default();
-        let number = |key: &str, default: i32, least: i32| match text(config, key) {
-            None => Ok(default),
-            Some(value) => value.parse().ok().filter(|number| *number >= least).ok_or_else(|| {
-                ConfigError::invalid(key, value, format!("must be a whole number, at least {least}"))
-            }),
-        };
+        let number =
+            |key: &str, default: i32, least: i32| match text(config, key) {
+                None => Ok(default),
+                Some(value) => value.parse().ok().filter(|number| *number >= least).ok_or_else(|| {
+                    ConfigError::invalid(key, value, format!("must be a whole number, at least {least}"))
+                }),
+            };
         Ok(Self {
             isolation: match text(config, "isolation.level") {
                 None | Some("read_uncommitted") => Isolation::ReadUncommitted,

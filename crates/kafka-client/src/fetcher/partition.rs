@@ -69,8 +69,14 @@ pub(super) enum Question {
 /// The answer to a [`Question`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reply {
-    Where { offset: i64, leader_epoch: Option<i32> },
-    Range { log_start: i64, log_end: i64 },
+    Where {
+        offset: i64,
+        leader_epoch: Option<i32>,
+    },
+    Range {
+        log_start: i64,
+        log_end: i64,
+    },
     /// `None`: the leader does not know.
     EpochEnd(Option<(i32, i64)>),
 }

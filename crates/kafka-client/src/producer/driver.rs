@@ -36,8 +36,15 @@ use crate::error::ClientError;
 
 /// From the handles to the driver.
 pub(super) enum Command {
-    Send { topic: Arc<str>, partition: i32, job: Job },
-    Reset { topic: Arc<str>, partition: i32 },
+    Send {
+        topic: Arc<str>,
+        partition: i32,
+        job: Job,
+    },
+    Reset {
+        topic: Arc<str>,
+        partition: i32,
+    },
     /// Answered when everything sent before has been settled.
     Flush(oneshot::Sender<()>),
     Stalled(oneshot::Sender<Vec<Stalled>>),
@@ -48,7 +55,9 @@ pub(super) enum Command {
     /// Give up what has not been sent. Answered when the rest is settled, with whether the broker knows of the transaction.
     Abandon(oneshot::Sender<bool>),
     /// The transaction is over, or a new identity begins.
-    Ended { identity: Identity },
+    Ended {
+        identity: Identity,
+    },
     Stop,
 }
 

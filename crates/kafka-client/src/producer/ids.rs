@@ -48,9 +48,7 @@ async fn init(
             .with_transaction_timeout_ms(transaction_timeout_ms);
         // Older coordinators take no id, and give a new epoch to everybody who asks.
         Ok(match known.filter(|_| version >= 3) {
-            Some(known) => {
-                request.with_producer_id(ProducerId(known.producer_id)).with_producer_epoch(known.epoch)
-            }
+            Some(known) => request.with_producer_id(ProducerId(known.producer_id)).with_producer_epoch(known.epoch),
             None => request,
         })
     };

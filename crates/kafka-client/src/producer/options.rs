@@ -38,12 +38,13 @@ pub struct ProducerOptions {
 impl ProducerOptions {
     /// Reads Kafka's producer keys; those that are not there have Kafka's defaults, except `delivery.timeout.ms`.
     pub fn from_config(config: &ClientConfig) -> Result<Self, ConfigError> {
-        let number = |key: &str, default: u64, least: u64| match text(config, key) {
-            None => Ok(default),
-            Some(value) => value.parse().ok().filter(|number| *number >= least).ok_or_else(|| {
-                ConfigError::invalid(key, value, format!("must be a whole number, at least {least}"))
-            }),
-        };
+        let number =
+            |key: &str, default: u64, least: u64| match text(config, key) {
+                None => Ok(default),
+                Some(value) => value.parse().ok().filter(|number| *number >= least).ok_or_else(|| {
+                    ConfigError::invalid(key, value, format!("must be a whole number, at least {least}"))
+                }),
+            };
         let acks = match text(config, "acks") {
             None | Some("all" | "-1") => -1,
             Some("0" | "1") => 1,
@@ -67,11 +68,9 @@ impl ProducerOptions {
         }
         let codec = match text(config, "compression.type") {
             None => Codec::None,
-            Some(name) => {
-                name.parse().map_err(|_| {
-                    ConfigError::invalid("compression.type", name, "must be one of none, gzip, snappy, lz4, zstd")
-                })?
-            }
+            Some(name) => name.parse().map_err(|_| {
+                ConfigError::invalid("compression.type", name, "must be one of none, gzip, snappy, lz4, zstd")
+            })?,
         };
         Ok(Self {
             acks,

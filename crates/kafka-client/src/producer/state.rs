@@ -90,11 +90,20 @@ pub(super) enum Answer {
 pub(super) enum Outcome {
     Acked(Ack),
     /// The broker refused it for good.
-    Rejected { code: ErrorCode, message: Option<String>, maybe_written: bool },
+    Rejected {
+        code: ErrorCode,
+        message: Option<String>,
+        maybe_written: bool,
+    },
     /// A batch before it failed; not sent, or refused because of that.
-    Skipped { maybe_written: bool },
+    Skipped {
+        maybe_written: bool,
+    },
     /// Not acknowledged before its deadline.
-    Expired { last_code: Option<ErrorCode>, maybe_written: bool },
+    Expired {
+        last_code: Option<ErrorCode>,
+        maybe_written: bool,
+    },
 }
 
 /// A batch and its end.
@@ -337,10 +346,8 @@ impl<B> Line<B> {
         let entry = &mut self.entries[index];
         entry.attempts += 1;
         entry.last_code = code;
-        entry.maybe_written |= matches!(
-            said,
-            Verdict::Retry { maybe_written: true, .. } | Verdict::Rejected { maybe_written: true }
-        );
+        entry.maybe_written |=
+            matches!(said, Verdict::Retry { maybe_written: true, .. } | Verdict::Rejected { maybe_written: true });
         entry.damaged += u32::from(said == Verdict::Damaged);
         let doomed = entry.phase == Phase::Doomed;
         let code = code.unwrap_or(ErrorCode::NETWORK_EXCEPTION);

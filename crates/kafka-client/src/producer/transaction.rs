@@ -160,7 +160,10 @@ impl Scope {
         let (cluster, id, round) = (cluster.clone(), Arc::clone(&self.transactional_id), self.round);
         Some(async move {
             let result = add_partitions(&cluster, &id, identity, topics).await;
-            Added { round, result: result.map(|()| partitions).map_err(|cause| failed(&id, "AddPartitionsToTxn", cause)) }
+            Added {
+                round,
+                result: result.map(|()| partitions).map_err(|cause| failed(&id, "AddPartitionsToTxn", cause)),
+            }
         })
     }
 
@@ -189,8 +192,7 @@ fn error(transactional_id: &str, reason: impl Into<String>, fenced: bool) -> Pro
 
 /// What a coordinator's refusal means for the producer.
 fn failed(transactional_id: &str, api: &str, cause: ClientError) -> ProduceError {
-    let fenced =
-        matches!(cause.code(), Some(ErrorCode::PRODUCER_FENCED | ErrorCode::INVALID_PRODUCER_EPOCH));
+    let fenced = matches!(cause.code(), Some(ErrorCode::PRODUCER_FENCED | ErrorCode::INVALID_PRODUCER_EPOCH));
     error(transactional_id, format!("{api}: {cause}"), fenced)
 }
 

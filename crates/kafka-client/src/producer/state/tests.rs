@@ -49,7 +49,8 @@ fn answer(line: &mut Line<u32>, ticket: Ticket, answer: Answer, now_ms: u64) -> 
 /// Everything that may be sent now: batch, epoch and sequence.
 fn sent(line: &mut Line<u32>, now_ms: u64) -> Vec<(Ticket, u32, i16, i32)> {
     std::iter::from_fn(|| {
-        line.take(LEADER, now_ms).map(|(ticket, stamp, batch)| (ticket, *batch, stamp.producer_epoch, stamp.base_sequence))
+        line.take(LEADER, now_ms)
+            .map(|(ticket, stamp, batch)| (ticket, *batch, stamp.producer_epoch, stamp.base_sequence))
     })
     .collect()
 }
@@ -358,7 +359,9 @@ struct Request {
 
 #[derive(Clone, Copy, Debug)]
 enum Step {
-    Push { records: i32 },
+    Push {
+        records: i32,
+    },
     /// The broker takes the next request and its answer arrives.
     Deliver,
     /// It appends, and says that it is not sure.
