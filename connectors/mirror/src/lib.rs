@@ -5,6 +5,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod alter_offsets;
+pub mod java_regex;
 mod java_text;
 pub mod offset_sync_store;
 pub mod offset_sync_writer;

@@ -1,0 +1,473 @@
+//! A Java pattern as a pattern of `fancy-regex`, construct by construct.
+
+use super::JavaRegexError;
+use super::class::{ASCII_WORD, HORIZONTAL_SPACE, Set, VERTICAL_SPACE};
+
+/// Which texts the translation is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lines {
+    /// Texts without line ends.
+    One,
+    /// Any text.
+    Many,
+}
+
+/// `Pattern`'s flags, as far as they are supported.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Flags {
+    /// `i`
+    pub(super) ignore_case: bool,
+    /// `u`
+    pub(super) unicode_case: bool,
+    /// `s`
+    dot_all: bool,
+    /// `m`
+    multi_line: bool,
+    /// `d`
+    unix_lines: bool,
+}
+
+/// The translation of a pattern, to be matched against the whole text.
+pub(super) fn translate(pattern: &str, lines: Lines) -> Result<String, JavaRegexError> {
+    let tokens = unquote(pattern);
+    let mut parser = Parser {
+        pattern,
+        tokens,
+        at: 0,
+        lines,
+        flags: Flags::default(),
+        open: Vec::new(),
+        groups: 0,
+        names: Vec::new(),
+        out: String::new(),
+    };
+    while let Some(token) = parser.next() {
+        parser.construct(token)?;
+    }
+    if parser.open.is_empty() { Ok(parser.out) } else { Err(parser.syntax("a group is not closed")) }
+}
+
+/// A character; one that was quoted by `\Q…\E` stands for itself.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Token {
+    pub(super) char: char,
+    pub(super) quoted: bool,
+    /// Its place in the pattern, in characters.
+    at: usize,
+}
+
+fn unquote(pattern: &str) -> Vec<Token> {
+    let mut tokens = Vec::with_capacity(pattern.len());
+    let mut chars = pattern.chars().enumerate().peekable();
+    let mut quoted = false;
+    while let Some((at, char)) = chars.next() {
+        let next = chars.peek().map(|(_, next)| *next);
+        match (char, quoted, next) {
+            ('\\', false, Some('Q')) | ('\\', true, Some('E')) => {
+                quoted = !quoted;
+                chars.next();
+            }
+            ('\\', false, Some(escaped)) => {
+                tokens.push(Token { char, quoted, at });
+                tokens.push(Token { char: escaped, quoted, at: at + 1 });
+                chars.next();
+            }
+            _ => tokens.push(Token { char, quoted, at }),
+        }
+    }
+    tokens
+}
+
+pub(super) struct Parser<'a> {
+    pattern: &'a str,
+    tokens: Vec<Token>,
+    at: usize,
+    lines: Lines,
+    pub(super) flags: Flags,
+    /// The flags before each open group.
+    open: Vec<Flags>,
+    groups: usize,
+    names: Vec<(String, usize)>,
+    out: String,
+}
+
+impl Parser<'_> {
+    pub(super) fn next(&mut self) -> Option<Token> {
+        let token = self.tokens.get(self.at).copied();
+        self.at += usize::from(token.is_some());
+        token
+    }
+
+    pub(super) fn skip(&mut self) {
+        self.at += 1;
+    }
+
+    pub(super) fn peek(&self) -> Option<Token> {
+        self.tokens.get(self.at).copied()
+    }
+
+    /// The character `ahead` places on, if it is not quoted.
+    pub(super) fn plain(&self, ahead: usize) -> Option<char> {
+        self.tokens.get(self.at + ahead).filter(|token| !token.quoted).map(|token| token.char)
+    }
+
+    /// Takes the next character if it is this one, unquoted.
+    pub(super) fn take(&mut self, char: char) -> bool {
+        let found = self.plain(0) == Some(char);
+        self.at += usize::from(found);
+        found
+    }
+
+    fn place(&self) -> usize {
+        self.at.checked_sub(1).and_then(|at| self.tokens.get(at)).map_or(0, |token| token.at)
+    }
+
+    pub(super) fn syntax(&self, problem: impl Into<String>) -> JavaRegexError {
+        JavaRegexError::Syntax { pattern: self.pattern.to_owned(), problem: problem.into(), at: self.place() }
+    }
+
+    pub(super) fn unsupported(&self, construct: impl Into<String>) -> JavaRegexError {
+        JavaRegexError::Unsupported { pattern: self.pattern.to_owned(), construct: construct.into(), at: self.place() }
+    }
+
+    /// One construct; atoms with their quantifier.
+    fn construct(&mut self, token: Token) -> Result<(), JavaRegexError> {
+        if token.quoted {
+            return self.atom(self.literal(token.char));
+        }
+        match token.char {
+            '|' => self.out.push('|'),
+            '(' => self.open_group()?,
+            ')' => {
+                self.flags = self.open.pop().ok_or_else(|| self.syntax("unmatched closing ')'"))?;
+                return self.atom(")".to_owned());
+            }
+            '[' => {
+                let set = self.class(0)?;
+                return self.atom(self.set(&set));
+            }
+            '.' => return self.atom(self.dot()),
+            '^' => return self.atom(self.line_start()),
+            '$' => return self.atom(self.line_end()),
+            '\\' => return self.escape(),
+            '*' | '+' | '?' => return Err(self.syntax(format!("dangling meta character '{}'", token.char))),
+            '{' => return Err(self.syntax("illegal repetition")),
+            char => return self.atom(self.literal(char)),
+        }
+        Ok(())
+    }
+
+    fn atom(&mut self, translated: String) -> Result<(), JavaRegexError> {
+        self.out.push_str(&translated);
+        let quantifier = match self.plain(0) {
+            Some(char @ ('*' | '+' | '?')) => {
+                self.at += 1;
+                char.to_string()
+            }
+            Some('{') => {
+                self.at += 1;
+                self.counts()?
+            }
+            _ => return Ok(()),
+        };
+        self.out.push_str(&quantifier);
+        if let Some(mode @ ('?' | '+')) = self.plain(0) {
+            self.at += 1;
+            self.out.push(mode);
+        }
+        Ok(())
+    }
+
+    /// What follows `{`: `n}`, `n,}` or `n,m}`.
+    fn counts(&mut self) -> Result<String, JavaRegexError> {
+        let min = self.number().ok_or_else(|| self.syntax("illegal repetition"))?;
+        let max = if self.take(',') { self.number() } else { Some(min) };
+        if !self.take('}') {
+            return Err(self.syntax("unclosed counted closure"));
+        }
+        match max {
+            Some(max) if max < min => Err(self.syntax("illegal repetition range")),
+            Some(max) => Ok(format!("{{{min},{max}}}")),
+            None => Ok(format!("{{{min},}}")),
+        }
+    }
+
+    fn number(&mut self) -> Option<u32> {
+        let mut number = None;
+        while let Some(digit) = self.plain(0).and_then(|char| char.to_digit(10)) {
+            number = Some(number.unwrap_or(0_u32).saturating_mul(10).saturating_add(digit));
+            self.at += 1;
+        }
+        number
+    }
+
+    /// What follows `(`.
+    fn open_group(&mut self) -> Result<(), JavaRegexError> {
+        let before = self.flags;
+        if !self.take('?') {
+            self.groups += 1;
+            self.open.push(before);
+            self.out.push('(');
+            return Ok(());
+        }
+        let opening = match (self.plain(0), self.plain(1)) {
+            (Some('<'), Some(look @ ('=' | '!'))) => {
+                self.at += 2;
+                format!("(?<{look}")
+            }
+            (Some('<'), _) => {
+                self.at += 1;
+                let name = self.group_name()?;
+                if self.names.iter().any(|(other, _)| *other == name) {
+                    return Err(self.syntax(format!("named capturing group <{name}> is already defined")));
+                }
+                self.groups += 1;
+                self.names.push((name, self.groups));
+                "(".to_owned()
+            }
+            (Some(kind @ (':' | '=' | '!' | '>')), _) => {
+                self.at += 1;
+                format!("(?{kind}")
+            }
+            _ => {
+                self.change_flags()?;
+                // Flags without a group hold to the end of the group around them, across `|`.
+                if self.take(')') {
+                    return Ok(());
+                }
+                if !self.take(':') {
+                    return Err(self.syntax("unknown inline modifier"));
+                }
+                "(?:".to_owned()
+            }
+        };
+        self.open.push(before);
+        self.out.push_str(&opening);
+        Ok(())
+    }
+
+    fn group_name(&mut self) -> Result<String, JavaRegexError> {
+        let mut name = String::new();
+        while let Some(char) = self.next().filter(|token| !token.quoted).map(|token| token.char) {
+            match char {
+                '>' if !name.is_empty() => return Ok(name),
+                'a'..='z' | 'A'..='Z' => name.push(char),
+                '0'..='9' if !name.is_empty() => name.push(char),
+                _ => break,
+            }
+        }
+        Err(self.syntax("a group name is a letter, then letters and digits, then '>'"))
+    }
+
+    fn change_flags(&mut self) -> Result<(), JavaRegexError> {
+        let mut on = true;
+        while let Some(char) = self.plain(0) {
+            let flags = &mut self.flags;
+            let flag = match char {
+                'i' => &mut flags.ignore_case,
+                'u' => &mut flags.unicode_case,
+                's' => &mut flags.dot_all,
+                'm' => &mut flags.multi_line,
+                'd' => &mut flags.unix_lines,
+                '-' if on => {
+                    on = false;
+                    self.at += 1;
+                    continue;
+                }
+                'x' | 'U' => return Err(self.unsupported(format!("the flag (?{char})"))),
+                _ => return Ok(()),
+            };
+            *flag = on;
+            self.at += 1;
+        }
+        Ok(())
+    }
+
+    /// What follows `\` outside a class.
+    fn escape(&mut self) -> Result<(), JavaRegexError> {
+        let Some(token) = self.next() else {
+            return Err(self.syntax("a backslash at the end"));
+        };
+        let word = ASCII_WORD;
+        let translated = match token.char {
+            'b' => format!("(?:(?<=[{word}])(?![{word}])|(?<![{word}])(?=[{word}]))"),
+            'B' => format!("(?:(?<=[{word}])(?=[{word}])|(?<![{word}])(?![{word}]))"),
+            'A' | 'G' => r"\A".to_owned(),
+            'z' => r"\z".to_owned(),
+            'Z' => self.before_last_line_end(),
+            'R' => format!(r"(?:\r\n|[{VERTICAL_SPACE}])"),
+            'k' => {
+                if !self.take('<') {
+                    return Err(self.syntax(r"\k is not followed by '<'"));
+                }
+                let name = self.group_name()?;
+                let group = self.names.iter().find(|(other, _)| *other == name).map(|(_, group)| *group);
+                let group =
+                    group.ok_or_else(|| self.syntax(format!("named capturing group <{name}> does not exist")))?;
+                self.back_reference(group)
+            }
+            digit @ '1'..='9' => {
+                let mut group = digit.to_digit(10).unwrap_or(0) as usize;
+                // Java takes more digits as long as such a group has been opened.
+                while let Some(more) = self.plain(0).and_then(|char| char.to_digit(10)) {
+                    let longer = group * 10 + more as usize;
+                    if longer > self.groups {
+                        break;
+                    }
+                    group = longer;
+                    self.at += 1;
+                }
+                self.back_reference(group)
+            }
+            _ => match self.escaped(token, false)? {
+                Set::Char(char) => self.literal(char),
+                set => self.set(&set),
+            },
+        };
+        self.atom(translated)
+    }
+
+    fn back_reference(&self, group: usize) -> String {
+        if group > self.groups {
+            // A group that does not exist, or not yet: never matches.
+            return "(?!)".to_owned();
+        }
+        if self.flags.ignore_case { format!(r"(?i:\{group})") } else { format!(r"(?:\{group})") }
+    }
+
+    fn literal(&self, char: char) -> String {
+        self.set(&Set::Char(char))
+    }
+
+    fn set(&self, set: &Set) -> String {
+        let text = set.to_pattern(self.flags.ignore_case);
+        if self.flags.ignore_case && self.flags.unicode_case { format!("(?i:{text})") } else { text }
+    }
+
+    fn dot(&self) -> String {
+        match self.lines {
+            Lines::Many if !self.flags.dot_all => match self.flags.unix_lines {
+                true => r"[^\n]".to_owned(),
+                false => r"[^\n\r\x{85}\x{2028}\x{2029}]".to_owned(),
+            },
+            _ => "(?s:.)".to_owned(),
+        }
+    }
+
+    /// With `(?m)`, the start of a line that is not the end of the text, not even of an empty one.
+    fn line_start(&self) -> String {
+        match (self.lines, self.flags.multi_line, self.flags.unix_lines) {
+            (_, false, _) => r"\A".to_owned(),
+            (Lines::One, true, _) => r"(?:\A(?!\z))".to_owned(),
+            (Lines::Many, true, true) => r"(?:(?:\A|(?<=\n))(?!\z))".to_owned(),
+            (Lines::Many, true, false) => r"(?:(?:\A|(?<=[\n\x{85}\x{2028}\x{2029}])|(?<=\r)(?!\n))(?!\z))".to_owned(),
+        }
+    }
+
+    fn line_end(&self) -> String {
+        match (self.lines, self.flags.multi_line, self.flags.unix_lines) {
+            (Lines::One, _, _) => r"\z".to_owned(),
+            (_, false, _) => self.before_last_line_end(),
+            (_, _, true) => r"(?=\n|\z)".to_owned(),
+            (_, _, false) => r"(?:(?=[\r\x{85}\x{2028}\x{2029}]|\z)|(?<!\r)(?=\n))".to_owned(),
+        }
+    }
+
+    fn before_last_line_end(&self) -> String {
+        match (self.lines, self.flags.unix_lines) {
+            (Lines::One, _) => r"\z".to_owned(),
+            (_, true) => r"(?=\n?\z)".to_owned(),
+            (_, false) => r"(?:(?=(?:\r\n|[\r\x{85}\x{2028}\x{2029}])?\z)|(?<!\r)(?=\n\z))".to_owned(),
+        }
+    }
+
+    /// What `\` and this token stand for, in a class or outside, if that is a character or a set of them.
+    pub(super) fn escaped(&mut self, token: Token, in_class: bool) -> Result<Set, JavaRegexError> {
+        let set = |text: &str, negated| Set::Text { text: text.to_owned(), negated };
+        Ok(match token.char {
+            'd' => set("0-9", false),
+            'D' => set("0-9", true),
+            'w' => set(ASCII_WORD, false),
+            'W' => set(ASCII_WORD, true),
+            's' => set(r"\x{9}-\x{d}\x{20}", false),
+            'S' => set(r"\x{9}-\x{d}\x{20}", true),
+            'h' => set(HORIZONTAL_SPACE, false),
+            'H' => set(HORIZONTAL_SPACE, true),
+            // In front of a minus it is the vertical tab.
+            'v' if in_class && self.plain(0) == Some('-') => Set::Char('\u{b}'),
+            'v' => set(VERTICAL_SPACE, false),
+            'V' => set(VERTICAL_SPACE, true),
+            'p' | 'P' => self.property(token.char == 'P')?,
+            't' => Set::Char('\t'),
+            'n' => Set::Char('\n'),
+            'f' => Set::Char('\u{c}'),
+            'r' => Set::Char('\r'),
+            'a' => Set::Char('\u{7}'),
+            'e' => Set::Char('\u{1b}'),
+            'c' => {
+                let control = self.next().ok_or_else(|| self.syntax("illegal control escape sequence"))?;
+                Set::Char(self.code_point(u32::from(control.char) ^ 64)?)
+            }
+            '0' => Set::Char(self.octal()?),
+            'x' => Set::Char(self.hex()?),
+            'u' => Set::Char(self.utf16()?),
+            'X' if !in_class => return Err(self.unsupported(r"\X (grapheme clusters)")),
+            'N' => return Err(self.unsupported(r"\N (characters by name)")),
+            char if char.is_ascii_alphanumeric() => {
+                return Err(self.syntax(format!("illegal escape sequence \\{char}")));
+            }
+            char => Set::Char(char),
+        })
+    }
+
+    fn code_point(&self, code: u32) -> Result<char, JavaRegexError> {
+        char::from_u32(code).ok_or_else(|| self.unsupported("half a surrogate pair"))
+    }
+
+    fn digits(&mut self, radix: u32, min: usize, max: usize) -> Option<u32> {
+        let mut code = 0_u32;
+        for taken in 0..max {
+            match self.plain(0).and_then(|char| char.to_digit(radix)) {
+                Some(digit) => code = code.checked_mul(radix)?.checked_add(digit)?,
+                None if taken >= min => break,
+                None => return None,
+            }
+            self.at += 1;
+        }
+        Some(code)
+    }
+
+    fn octal(&mut self) -> Result<char, JavaRegexError> {
+        let three = self.plain(0).is_some_and(|char| char <= '3');
+        let code = self.digits(8, 1, if three { 3 } else { 2 });
+        self.code_point(code.ok_or_else(|| self.syntax("illegal octal escape sequence"))?)
+    }
+
+    fn hex(&mut self) -> Result<char, JavaRegexError> {
+        let illegal = "illegal hexadecimal escape sequence";
+        let code = if self.take('{') {
+            let code = self.digits(16, 1, 8).ok_or_else(|| self.syntax(illegal))?;
+            if !self.take('}') {
+                return Err(self.syntax(illegal));
+            }
+            code
+        } else {
+            self.digits(16, 2, 2).ok_or_else(|| self.syntax(illegal))?
+        };
+        self.code_point(code)
+    }
+
+    /// Four digits; two escapes that make a surrogate pair are one character.
+    fn utf16(&mut self) -> Result<char, JavaRegexError> {
+        let illegal = "illegal Unicode escape sequence";
+        let unit = self.digits(16, 4, 4).ok_or_else(|| self.syntax(illegal))?;
+        if (0xd800..0xdc00).contains(&unit) && self.plain(0) == Some('\\') && self.plain(1) == Some('u') {
+            self.at += 2;
+            let low = self.digits(16, 4, 4).ok_or_else(|| self.syntax(illegal))?;
+            let pair = [unit, low].map(|unit| unit as u16);
+            let char = char::decode_utf16(pair).next().and_then(Result::ok);
+            return char.ok_or_else(|| self.unsupported("half a surrogate pair"));
+        }
+        self.code_point(unit)
+    }
+}
