@@ -146,8 +146,8 @@ fn handle_lost(
                     memory.candidates.push(load.member.clone());
                 }
             }
-            let remaining_ms = scheduled.map_or(u64::from(max_delay_ms), |at| at.0.saturating_sub(now.0));
-            let delay_ms = u32::try_from(remaining_ms).map_or(max_delay_ms, |remaining| remaining.min(max_delay_ms));
+            let remaining_ms = scheduled.map(|at| at.0.saturating_sub(now.0));
+            let delay_ms = remaining_ms.and_then(|ms| u32::try_from(ms).ok()).unwrap_or(max_delay_ms);
             memory.scheduled_rebalance = Some(Now(now.0.saturating_add(u64::from(delay_ms))));
             LostWork::Waits { delay_ms }
         }
@@ -215,10 +215,6 @@ fn excess(configured: &BTreeSet<Unit>, loads: &[Load]) -> BTreeMap<usize, BTreeS
 fn excess_of(kind: Kind, total: usize, loads: &[Load]) -> Vec<(usize, Vec<Unit>)> {
     let fewest = total / loads.len();
     let mut ones_more = total % loads.len();
-    let with = |count: usize| loads.iter().filter(|load| load.count(kind) == count).count();
-    if with(fewest + 1) == ones_more && with(fewest) == loads.len() - ones_more {
-        return Vec::new();
-    }
     let mut excess = Vec::new();
     for (index, load) in loads.iter().enumerate() {
         let count = load.count(kind);

@@ -436,3 +436,30 @@ fn an_inconsistent_connector_loses_its_tasks_and_keeps_its_instance() {
     assert!(cluster.running().contains(&unit("a")));
     assert!(!cluster.running().contains(&unit("a-0")));
 }
+
+#[test]
+fn a_new_leader_finds_what_is_deleted_in_its_second_round() {
+    let mut cluster = running_cluster(["w1", "w2", "w3"]);
+    cluster.delete("a");
+
+    cluster.leader_leaves("w3");
+    cluster.rebalance();
+    assert!(cluster.running().contains(&unit("a")), "as in Java");
+
+    cluster.rebalance();
+    cluster.rebalance();
+    cluster.assert_complete_and_balanced();
+}
+
+#[test]
+fn without_anything_configured_nothing_is_balanced() {
+    let mut cluster = Cluster::new(DELAY_MS);
+    cluster.join_running("w1", work(["a", "a-0", "a-1"]));
+    cluster.join(["w2"]);
+
+    cluster.rebalance();
+    assert!(cluster.changed_nothing(), "a new leader does not know that it is deleted");
+
+    cluster.rebalance();
+    assert_eq!(cluster.running(), []);
+}
