@@ -90,7 +90,8 @@ impl WorkerConfig {
         worker
     }
 
-    /// Starts one without waiting: for workers that shall not come up.
+    /// Starts one without waiting: for workers that shall not come up. One that was given `listeners` of its own has to be
+    /// spoken to by a [`Rest`] of the spec's own.
     pub fn spawn(&self, runtime: Runtime) -> Worker {
         let address = format!("127.0.0.1:{}", free_port());
         let mut properties = self.properties.clone();

@@ -10,5 +10,6 @@ pub(crate) fn test() -> Result<(), String> {
     setup::install_what_is_missing()?;
     cargo(&["build", "--package", "portage"])?;
     cargo(&["test", "--workspace", "--exclude", "system-tests"])?;
+    cargo(&["test", "--package", "system-tests", "--doc"])?;
     cargo(&["test", "--package", "system-tests", "--test", "specs", "--", SPECS_AT_A_TIME])
 }
