@@ -5,6 +5,10 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod alter_offsets;
+pub mod assignment;
+pub mod config;
+pub mod config_def;
+pub mod filter;
 pub mod java_regex;
 mod java_text;
 pub mod offset_sync_store;

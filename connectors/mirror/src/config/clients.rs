@@ -1,0 +1,199 @@
+//! Which client gets which keys of a connector config (Java: `MirrorConnectorConfig.sourceConsumerConfig` and its siblings).
+//!
+//! Three layers, the later ones win: `source.cluster.*` (addresses and security only), `consumer.*`, `source.consumer.*`;
+//! likewise for `target`, `producer` and `admin`.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use connect_api::config::ConfigMap;
+
+/// What a client is for; also the end of its `client.id`, which dashboards match on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum ClientRole {
+    /// Reads the records to mirror.
+    ReplicationConsumer,
+    /// Lists and describes the topics of the source.
+    SourceAdmin,
+    /// Creates topics on the target.
+    TargetAdmin,
+    /// Writes offset syncs to the source cluster.
+    OffsetSyncsSourceProducer,
+    /// Writes offset syncs to the target cluster.
+    OffsetSyncsTargetProducer,
+    /// Creates the offset-syncs topic on the source cluster.
+    OffsetSyncsSourceAdmin,
+    /// Creates the offset-syncs topic on the target cluster.
+    OffsetSyncsTargetAdmin,
+    /// Reads offset syncs from the source cluster.
+    OffsetSyncsSourceConsumer,
+    /// Reads offset syncs from the target cluster.
+    OffsetSyncsTargetConsumer,
+    /// Reads the groups of the source.
+    CheckpointSourceAdmin,
+    /// Writes the groups of the target.
+    CheckpointTargetAdmin,
+    /// Reads checkpoints.
+    CheckpointsTargetConsumer,
+    /// Creates the heartbeats topic.
+    HeartbeatsTargetAdmin,
+}
+
+impl ClientRole {
+    /// Java's name of the role.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            ClientRole::ReplicationConsumer => "replication-consumer",
+            ClientRole::SourceAdmin => "replication-source-admin",
+            ClientRole::TargetAdmin => "replication-target-admin",
+            ClientRole::OffsetSyncsSourceProducer => "offset-syncs-source-producer",
+            ClientRole::OffsetSyncsTargetProducer => "offset-syncs-target-producer",
+            ClientRole::OffsetSyncsSourceAdmin => "offset-syncs-source-admin",
+            ClientRole::OffsetSyncsTargetAdmin => "offset-syncs-target-admin",
+            ClientRole::OffsetSyncsSourceConsumer => "offset-syncs-source-consumer",
+            ClientRole::OffsetSyncsTargetConsumer => "offset-syncs-target-consumer",
+            ClientRole::CheckpointSourceAdmin => "checkpoint-source-admin",
+            ClientRole::CheckpointTargetAdmin => "checkpoint-target-admin",
+            ClientRole::CheckpointsTargetConsumer => "checkpoints-target-consumer",
+            ClientRole::HeartbeatsTargetAdmin => "heartbeats-target-admin",
+        }
+    }
+
+    /// `source` or `target`.
+    fn side(self) -> &'static str {
+        match self {
+            ClientRole::ReplicationConsumer
+            | ClientRole::SourceAdmin
+            | ClientRole::OffsetSyncsSourceProducer
+            | ClientRole::OffsetSyncsSourceAdmin
+            | ClientRole::OffsetSyncsSourceConsumer
+            | ClientRole::CheckpointSourceAdmin => "source",
+            ClientRole::TargetAdmin
+            | ClientRole::OffsetSyncsTargetProducer
+            | ClientRole::OffsetSyncsTargetAdmin
+            | ClientRole::OffsetSyncsTargetConsumer
+            | ClientRole::CheckpointTargetAdmin
+            | ClientRole::CheckpointsTargetConsumer
+            | ClientRole::HeartbeatsTargetAdmin => "target",
+        }
+    }
+
+    /// `consumer`, `producer` or `admin`.
+    fn kind(self) -> &'static str {
+        match self.as_str().rsplit('-').next() {
+            Some("consumer") => "consumer",
+            Some("producer") => "producer",
+            _ => "admin",
+        }
+    }
+}
+
+impl fmt::Display for ClientRole {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The settings of a client, for `kafka_client::ClientConfig`.
+#[must_use]
+pub fn client_config(config: &ConfigMap, role: ClientRole) -> BTreeMap<String, String> {
+    let (side, kind) = (role.side(), role.kind());
+    let mut client: BTreeMap<String, String> = below(config, &format!("{side}.cluster."))
+        .filter(|(key, _)| is_cluster_key(key))
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .collect();
+    for prefix in [format!("{kind}."), format!("{side}.{kind}.")] {
+        let layer = below(config, &prefix)
+            .filter(|(key, _)| !is_connector_key(&prefix, key) && !key.starts_with("override."))
+            .map(|(key, value)| (key.to_owned(), value.to_owned()));
+        client.extend(layer);
+    }
+    let id = client_id(config, role, client.get("client.id").map(String::as_str));
+    client.insert("client.id".to_owned(), id);
+    client
+}
+
+/// `[<given>|]<source>-><target>|<connector>[-<task>]|<role>`
+fn client_id(config: &ConfigMap, role: ClientRole, given: Option<&str>) -> String {
+    let text = |key: &str| config.get(key).map_or("", String::as_str);
+    let target = config.get("target.cluster.alias").map_or("target", String::as_str);
+    let task = config.get("task.index").map(|index| format!("-{index}")).unwrap_or_default();
+    let given = given.map(|given| format!("{given}|")).unwrap_or_default();
+    format!("{given}{}->{target}|{}{task}|{role}", text("source.cluster.alias"), text("name"))
+}
+
+fn below<'a>(config: &'a ConfigMap, prefix: &str) -> impl Iterator<Item = (&'a str, &'a str)> {
+    let prefix = prefix.to_owned();
+    config.iter().filter_map(move |(key, value)| Some((key.strip_prefix(&prefix)?, value.as_str())))
+}
+
+/// What counts below `source.cluster.` (Java: `MirrorClientConfig.CLIENT_CONFIG_DEF`).
+fn is_cluster_key(key: &str) -> bool {
+    matches!(key, "bootstrap.servers" | "security.protocol") || key.starts_with("ssl.") || key.starts_with("sasl.")
+}
+
+/// Keys of the connector itself that look like settings of a client: `consumer.poll.timeout.ms`, `admin.timeout.ms`.
+fn is_connector_key(prefix: &str, key: &str) -> bool {
+    matches!((prefix, key), ("consumer.", "poll.timeout.ms") | ("admin.", "timeout.ms"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(entries: &[(&str, &str)]) -> ConfigMap {
+        entries.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+    }
+
+    #[test]
+    fn the_most_specific_layer_wins() {
+        let config = config(&[
+            ("source.cluster.bootstrap.servers", "a:1"),
+            ("source.cluster.security.protocol", "SSL"),
+            ("source.cluster.alias", "a"),
+            ("target.cluster.bootstrap.servers", "b:1"),
+            ("consumer.fetch.max.bytes", "1"),
+            ("source.consumer.fetch.max.bytes", "2"),
+            ("source.consumer.security.protocol", "PLAINTEXT"),
+            ("consumer.poll.timeout.ms", "1000"),
+            ("consumer.override.fetch.max.bytes", "3"),
+        ]);
+
+        let client = client_config(&config, ClientRole::ReplicationConsumer);
+
+        assert_eq!(client["bootstrap.servers"], "a:1");
+        assert_eq!(client["fetch.max.bytes"], "2");
+        assert_eq!(client["security.protocol"], "PLAINTEXT");
+        assert!(!client.contains_key("alias") && !client.contains_key("poll.timeout.ms"), "{client:?}");
+        assert!(!client.keys().any(|key| key.starts_with("override.")), "{client:?}");
+    }
+
+    #[test]
+    fn each_side_has_its_own_address() {
+        let config = config(&[
+            ("source.cluster.bootstrap.servers", "a:1"),
+            ("target.cluster.bootstrap.servers", "b:1"),
+            ("target.admin.request.timeout.ms", "7"),
+        ]);
+
+        assert_eq!(client_config(&config, ClientRole::TargetAdmin)["bootstrap.servers"], "b:1");
+        assert_eq!(client_config(&config, ClientRole::TargetAdmin)["request.timeout.ms"], "7");
+        assert_eq!(client_config(&config, ClientRole::SourceAdmin)["bootstrap.servers"], "a:1");
+    }
+
+    #[test]
+    fn the_client_id_names_flow_connector_task_and_role() {
+        let config = config(&[
+            ("name", "m"),
+            ("source.cluster.alias", "a"),
+            ("target.cluster.alias", "b"),
+            ("task.index", "3"),
+            ("source.consumer.client.id", "mine"),
+        ]);
+
+        let id = &client_config(&config, ClientRole::ReplicationConsumer)["client.id"];
+
+        assert_eq!(id, "mine|a->b|m-3|replication-consumer");
+    }
+}
