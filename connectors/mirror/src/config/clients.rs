@@ -1,12 +1,15 @@
 //! Which client gets which keys of a connector config (Java: `MirrorConnectorConfig.sourceConsumerConfig` and its siblings).
 //!
 //! Three layers, the later ones win: `source.cluster.*` (addresses and security only), `consumer.*`, `source.consumer.*`;
-//! likewise for `target`, `producer` and `admin`.
+//! likewise for `target`, `producer` and `admin`. Consumers commit nothing, and begin at the earliest record unless told
+//! otherwise. Values are passed as they are, secrets among them: never print the result.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 use connect_api::config::ConfigMap;
+
+use crate::config_def::is_client_security_key;
 
 /// What a client is for; also the end of its `client.id`, which dashboards match on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -37,6 +40,10 @@ pub enum ClientRole {
     CheckpointsTargetConsumer,
     /// Creates the heartbeats topic.
     HeartbeatsTargetAdmin,
+    /// Writes offset runs (no role of Java's).
+    OffsetRunsTargetProducer,
+    /// Reads offset runs (no role of Java's).
+    OffsetRunsTargetConsumer,
 }
 
 impl ClientRole {
@@ -57,6 +64,8 @@ impl ClientRole {
             ClientRole::CheckpointTargetAdmin => "checkpoint-target-admin",
             ClientRole::CheckpointsTargetConsumer => "checkpoints-target-consumer",
             ClientRole::HeartbeatsTargetAdmin => "heartbeats-target-admin",
+            ClientRole::OffsetRunsTargetProducer => "offset-runs-target-producer",
+            ClientRole::OffsetRunsTargetConsumer => "offset-runs-target-consumer",
         }
     }
 
@@ -75,7 +84,9 @@ impl ClientRole {
             | ClientRole::OffsetSyncsTargetConsumer
             | ClientRole::CheckpointTargetAdmin
             | ClientRole::CheckpointsTargetConsumer
-            | ClientRole::HeartbeatsTargetAdmin => "target",
+            | ClientRole::HeartbeatsTargetAdmin
+            | ClientRole::OffsetRunsTargetProducer
+            | ClientRole::OffsetRunsTargetConsumer => "target",
         }
     }
 
@@ -100,7 +111,7 @@ impl fmt::Display for ClientRole {
 pub fn client_config(config: &ConfigMap, role: ClientRole) -> BTreeMap<String, String> {
     let (side, kind) = (role.side(), role.kind());
     let mut client: BTreeMap<String, String> = below(config, &format!("{side}.cluster."))
-        .filter(|(key, _)| is_cluster_key(key))
+        .filter(|(key, _)| is_client_security_key(key))
         .map(|(key, value)| (key.to_owned(), value.to_owned()))
         .collect();
     for prefix in [format!("{kind}."), format!("{side}.{kind}.")] {
@@ -109,6 +120,10 @@ pub fn client_config(config: &ConfigMap, role: ClientRole) -> BTreeMap<String, S
             .map(|(key, value)| (key.to_owned(), value.to_owned()));
         client.extend(layer);
     }
+    if kind == "consumer" {
+        client.insert("enable.auto.commit".to_owned(), "false".to_owned());
+        client.entry("auto.offset.reset".to_owned()).or_insert_with(|| "earliest".to_owned());
+    }
     let id = client_id(config, role, client.get("client.id").map(String::as_str));
     client.insert("client.id".to_owned(), id);
     client
@@ -116,8 +131,8 @@ pub fn client_config(config: &ConfigMap, role: ClientRole) -> BTreeMap<String, S
 
 /// `[<given>|]<source>-><target>|<connector>[-<task>]|<role>`
 fn client_id(config: &ConfigMap, role: ClientRole, given: Option<&str>) -> String {
-    let text = |key: &str| config.get(key).map_or("", String::as_str);
-    let target = config.get("target.cluster.alias").map_or("target", String::as_str);
+    let text = |key: &str| config.get(key).map_or("", |value| value.trim());
+    let target = config.get("target.cluster.alias").map_or("target", |alias| alias.trim());
     let task = config.get("task.index").map(|index| format!("-{index}")).unwrap_or_default();
     let given = given.map(|given| format!("{given}|")).unwrap_or_default();
     format!("{given}{}->{target}|{}{task}|{role}", text("source.cluster.alias"), text("name"))
@@ -126,11 +141,6 @@ fn client_id(config: &ConfigMap, role: ClientRole, given: Option<&str>) -> Strin
 fn below<'a>(config: &'a ConfigMap, prefix: &str) -> impl Iterator<Item = (&'a str, &'a str)> {
     let prefix = prefix.to_owned();
     config.iter().filter_map(move |(key, value)| Some((key.strip_prefix(&prefix)?, value.as_str())))
-}
-
-/// What counts below `source.cluster.` (Java: `MirrorClientConfig.CLIENT_CONFIG_DEF`).
-fn is_cluster_key(key: &str) -> bool {
-    matches!(key, "bootstrap.servers" | "security.protocol") || key.starts_with("ssl.") || key.starts_with("sasl.")
 }
 
 /// Keys of the connector itself that look like settings of a client: `consumer.poll.timeout.ms`, `admin.timeout.ms`.
@@ -152,6 +162,7 @@ mod tests {
             ("source.cluster.bootstrap.servers", "a:1"),
             ("source.cluster.security.protocol", "SSL"),
             ("source.cluster.alias", "a"),
+            ("source.cluster.max.poll.records", "9"),
             ("target.cluster.bootstrap.servers", "b:1"),
             ("consumer.fetch.max.bytes", "1"),
             ("source.consumer.fetch.max.bytes", "2"),
@@ -165,8 +176,23 @@ mod tests {
         assert_eq!(client["bootstrap.servers"], "a:1");
         assert_eq!(client["fetch.max.bytes"], "2");
         assert_eq!(client["security.protocol"], "PLAINTEXT");
-        assert!(!client.contains_key("alias") && !client.contains_key("poll.timeout.ms"), "{client:?}");
+        for key in ["alias", "poll.timeout.ms", "max.poll.records"] {
+            assert!(!client.contains_key(key), "{client:?}");
+        }
         assert!(!client.keys().any(|key| key.starts_with("override.")), "{client:?}");
+    }
+
+    #[test]
+    fn consumers_commit_nothing_and_begin_at_the_earliest_record_unless_told_otherwise() {
+        let told =
+            config(&[("source.consumer.enable.auto.commit", "true"), ("target.consumer.auto.offset.reset", "latest")]);
+
+        let source = client_config(&told, ClientRole::ReplicationConsumer);
+        let target = client_config(&told, ClientRole::CheckpointsTargetConsumer);
+
+        assert_eq!((&*source["enable.auto.commit"], &*source["auto.offset.reset"]), ("false", "earliest"));
+        assert_eq!(target["auto.offset.reset"], "latest");
+        assert!(!client_config(&told, ClientRole::OffsetRunsTargetProducer).contains_key("auto.offset.reset"));
     }
 
     #[test]

@@ -1,15 +1,22 @@
-//! Rules that span keys (Java: `MirrorSourceConnector.validate`, `MirrorCheckpointConfig.validate`).
+//! Rules that span keys (Java: `MirrorSourceConnector.validate`, `MirrorCheckpointConfig.validate`), and keys that no longer
+//! mean anything.
+//!
+//! Where Java finds out only when it loads a class or compiles a pattern, the problem is said here, at the key.
 
 use connect_api::config::{ConfigMap, ConfigProblem};
 use connect_api::source::ExactlyOnceSupport;
 
 use super::clients::{ClientRole, client_config};
+use crate::config_def::FORWARDING_ADMIN_CLASS;
+use crate::filter::{ConfigPropertyFilter, FilterError, GroupFilter, TopicFilter};
 use crate::policy::ReplicationPolicy;
 
 /// What is wrong with a MirrorSource config beyond single keys.
 #[must_use]
 pub fn validate_source(config: &ConfigMap) -> Vec<ConfigProblem> {
-    let mut problems = validate_policy(config);
+    let mut problems = validate_classes(config);
+    problems.extend(problem_of(TopicFilter::from_config(config)));
+    problems.extend(problem_of(ConfigPropertyFilter::from_config(config)));
     let required =
         config.get("exactly.once.support").is_some_and(|value| value.trim().eq_ignore_ascii_case("required"));
     if required && source_exactly_once(config) == ExactlyOnceSupport::Unsupported {
@@ -21,16 +28,11 @@ pub fn validate_source(config: &ConfigMap) -> Vec<ConfigProblem> {
         ));
     }
     if is_false(config, "emit.offset-syncs.enabled") {
-        let settings =
-            config.keys().filter(|key| key.starts_with("offset-syncs-") || key.starts_with("offset-syncs.topic."));
-        let settings: Vec<&str> = settings.map(String::as_str).collect();
-        if !settings.is_empty() {
+        let is_setting = |key: &String| key.starts_with("offset-syncs-") || key.starts_with("offset-syncs.topic.");
+        if config.keys().any(is_setting) {
             problems.push(ConfigProblem::new(
                 "emit.offset-syncs.enabled",
-                format!(
-                    "emit.offset-syncs.enabled is false, but settings for offset syncs are given: {}",
-                    settings.join(", ")
-                ),
+                "MirrorSourceConnector can't setup offset-syncs feature while emit.offset-syncs.enabled set to false",
             ));
         }
     }
@@ -40,7 +42,9 @@ pub fn validate_source(config: &ConfigMap) -> Vec<ConfigProblem> {
 /// What is wrong with a MirrorCheckpoint config beyond single keys.
 #[must_use]
 pub fn validate_checkpoint(config: &ConfigMap) -> Vec<ConfigProblem> {
-    let mut problems = validate_policy(config);
+    let mut problems = validate_classes(config);
+    problems.extend(problem_of(TopicFilter::from_config(config)));
+    problems.extend(problem_of(GroupFilter::from_config(config)));
     if is_false(config, "enabled") {
         return problems;
     }
@@ -69,9 +73,50 @@ pub fn source_exactly_once(config: &ConfigMap) -> ExactlyOnceSupport {
     }
 }
 
-fn validate_policy(config: &ConfigMap) -> Vec<ConfigProblem> {
-    let problem = ReplicationPolicy::from_config(config).err();
-    problem.map(|error| ConfigProblem::new("replication.policy.class", error.to_string())).into_iter().collect()
+/// What is wrong with a MirrorHeartbeat config beyond single keys.
+#[must_use]
+pub fn validate_heartbeat(config: &ConfigMap) -> Vec<ConfigProblem> {
+    validate_classes(config)
+}
+
+/// Keys of older versions that a config still has, with what to use instead. They have no effect, as in Kafka 4.
+#[must_use]
+pub fn removed_keys(config: &ConfigMap) -> Vec<ConfigProblem> {
+    const REMOVED: &[(&str, &str)] = &[
+        ("topics.blacklist", "use topics.exclude: what it named is mirrored now"),
+        ("groups.blacklist", "use groups.exclude: what it named is checkpointed now"),
+        ("config.properties.blacklist", "use config.properties.exclude: what it named is copied now"),
+        ("add.source.alias.to.metrics", "metrics always say the source"),
+        ("use.incremental.alter.configs", "topic configs are always altered incrementally"),
+    ];
+    let given = REMOVED.iter().filter(|(key, _)| config.contains_key(*key));
+    given
+        .map(|(key, instead)| {
+            ConfigProblem::new(*key, format!("{key} was removed in Kafka 4.0 and has no effect: {instead}"))
+        })
+        .collect()
+}
+
+/// Code that users of Java may plug in, and that cannot run here.
+fn validate_classes(config: &ConfigMap) -> Vec<ConfigProblem> {
+    let mut problems = Vec::new();
+    if let Err(error) = ReplicationPolicy::from_config(config) {
+        problems.push(ConfigProblem::new("replication.policy.class", error.to_string()));
+    }
+    if let Some(class) = config.get("forwarding.admin.class").filter(|class| class.trim() != FORWARDING_ADMIN_CLASS) {
+        problems.push(ConfigProblem::new(
+            "forwarding.admin.class",
+            format!(
+                "unknown forwarding.admin.class {class}: known is {FORWARDING_ADMIN_CLASS} (others are Java code and cannot \
+                 run here)"
+            ),
+        ));
+    }
+    problems
+}
+
+fn problem_of<T>(filter: Result<T, FilterError>) -> Option<ConfigProblem> {
+    filter.err().map(|error| error.to_problem())
 }
 
 fn is_false(config: &ConfigMap, key: &str) -> bool {
@@ -96,13 +141,45 @@ mod tests {
     }
 
     #[test]
-    fn settings_for_syncs_that_are_off_are_named() {
+    fn settings_for_syncs_that_are_off_are_a_problem() {
         let problems = validate_source(&config(&[
             ("emit.offset-syncs.enabled", "false"),
             ("offset-syncs.topic.location", "target"),
         ]));
 
-        assert!(problems[0].message.contains("offset-syncs.topic.location"), "{problems:?}");
+        assert_eq!(
+            problems,
+            [ConfigProblem::new(
+                "emit.offset-syncs.enabled",
+                "MirrorSourceConnector can't setup offset-syncs feature while emit.offset-syncs.enabled set to false"
+            )]
+        );
+        assert!(validate_source(&config(&[("emit.offset-syncs.enabled", "false")])).is_empty());
+    }
+
+    #[test]
+    fn code_that_cannot_run_here_and_bad_patterns_are_problems_of_their_keys() {
+        let bad = config(&[
+            ("replication.policy.class", "com.example.Policy"),
+            ("forwarding.admin.class", "com.example.Admin"),
+            ("topics", "a("),
+            ("groups", "[b"),
+            ("config.properties.exclude", "*"),
+        ]);
+        let keys = |problems: Vec<ConfigProblem>| problems.into_iter().map(|problem| problem.key).collect::<Vec<_>>();
+
+        let classes = ["replication.policy.class", "forwarding.admin.class"];
+        assert_eq!(keys(validate_heartbeat(&bad)), classes);
+        assert_eq!(keys(validate_source(&bad)), [&classes[..], &["topics", "config.properties.exclude"]].concat());
+        assert_eq!(keys(validate_checkpoint(&bad)), [&classes[..], &["topics", "groups"]].concat());
+    }
+
+    #[test]
+    fn removed_keys_are_named_with_what_to_use_instead() {
+        let removed = removed_keys(&config(&[("topics.blacklist", "secret"), ("topics", ".*")]));
+
+        assert_eq!(removed.len(), 1);
+        assert!(removed[0].message.contains("use topics.exclude"), "{}", removed[0].message);
     }
 
     #[test]
