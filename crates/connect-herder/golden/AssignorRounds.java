@@ -2,8 +2,10 @@
 //
 // Each line is one cluster's life. Before every round things happen to it (workers come, go, bounce, miss their
 // assignment; connectors are made, resized, deleted; the leader changes; time passes); then the assignor is asked, and what
-// it said is written down beside what it knew. Run with connect-runtime's jars (4.3.0) on the class path:
-//     java -cp 'lib/*' AssignorRounds.java <seed> <clusters> <rounds> > assignor_rounds.jsonl
+// it said is written down beside what it knew. To make it anew (seed, clusters, rounds), with the jars of connect-runtime
+// 4.3.0 in lib/:
+//     javac -cp 'lib/*' -d out AssignorRounds.java
+//     java -cp 'out:lib/*' org.apache.kafka.connect.runtime.distributed.AssignorRounds 43 90 16 > assignor_rounds.jsonl
 package org.apache.kafka.connect.runtime.distributed;
 
 import java.util.ArrayList;

@@ -1,8 +1,9 @@
 // Makes config_folds.jsonl: random config topics, and what Kafka's own KafkaConfigBackingStore makes of them.
 //
-// Each line is one topic: its records, what the store told its listener after each, and the snapshot in the end. Run with
-// connect-runtime's jars (4.3.0) on the class path:
-//     java -cp 'lib/*' ConfigFolds.java <seed> <topics> <records> > config_folds.jsonl
+// Each line is one topic: its records, what the store told its listener after each, and the snapshot in the end. To make
+// it anew (seed, topics, records), with the jars of connect-runtime 4.3.0 in lib/:
+//     javac -cp 'lib/*' -d out ConfigFolds.java
+//     java -cp 'out:lib/*' org.apache.kafka.connect.storage.ConfigFolds 11 50 40 > config_folds.jsonl
 package org.apache.kafka.connect.storage;
 
 import java.lang.reflect.Constructor;
