@@ -1,1 +1,92 @@
-//! mirror-source
+//! MirrorSource: reads topics of a source cluster and hands their record batches, as they are, to the worker of the target
+//! cluster (Java: `MirrorSourceConnector`, `MirrorSourceTask`).
+//!
+//! | file | idea |
+//! |---|---|
+//! | [`plan`] | which topics are mirrored, and what the target lacks (pure) |
+//! | `connector` | finds topics, creates them on the target, splits them into tasks |
+//! | `task` | fetches, hands out batches, keeps positions |
+//! | `losses` | what is done when the source log does not fit the position any more (pure) |
+//!
+//! **Invariant:** no mutable state shared between tasks.
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+mod clients;
+mod connector;
+pub mod losses;
+pub mod plan;
+mod task;
+
+use std::sync::Arc;
+
+use connect_api::ConnectError;
+use connect_api::config::{ConfigDef, ConfigMap, ConfigProblem};
+use connect_api::record::{SourceOffset, SourcePartition};
+use connect_api::source::{ConnectorContext, ExactlyOnceSupport, SourcePlugin, SourceTaskContext};
+use kafka_client::Budget;
+use mirror::alter_offsets::validate_source_offsets;
+
+use connector::MirrorSourceConnector;
+use task::MirrorSourceTask;
+
+/// The plug-in.
+pub struct MirrorSource {
+    budget: Budget,
+}
+
+impl MirrorSource {
+    /// The plug-in of a worker whose tasks together hold at most `budget` between two brokers.
+    #[must_use]
+    pub fn new(budget: Budget) -> Self {
+        Self { budget }
+    }
+}
+
+impl SourcePlugin for MirrorSource {
+    type Connector = MirrorSourceConnector;
+    type Task = MirrorSourceTask;
+
+    fn class(&self) -> &'static str {
+        "org.apache.kafka.connect.mirror.MirrorSourceConnector"
+    }
+
+    fn version(&self) -> &'static str {
+        "4.3.0"
+    }
+
+    fn config_def(&self) -> ConfigDef {
+        mirror::config_def::source_config_def()
+    }
+
+    fn validate(&self, config: &ConfigMap) -> Vec<ConfigProblem> {
+        mirror::config::validate_source(config)
+    }
+
+    fn exactly_once_support(&self, config: &ConfigMap) -> Option<ExactlyOnceSupport> {
+        Some(mirror::config::source_exactly_once(config))
+    }
+
+    fn alter_offsets(
+        &self,
+        _: &ConfigMap,
+        offsets: &[(SourcePartition, Option<SourceOffset>)],
+    ) -> Result<bool, ConnectError> {
+        validate_source_offsets(offsets).map(|()| true)
+    }
+
+    async fn start(
+        &self,
+        config: ConfigMap,
+        context: Arc<dyn ConnectorContext>,
+    ) -> Result<MirrorSourceConnector, ConnectError> {
+        MirrorSourceConnector::start(config, context).await
+    }
+
+    async fn start_task(
+        &self,
+        config: ConfigMap,
+        context: Arc<dyn SourceTaskContext>,
+    ) -> Result<MirrorSourceTask, ConnectError> {
+        MirrorSourceTask::start(config, context, self.budget.clone()).await
+    }
+}

@@ -187,7 +187,7 @@ impl HttpPeers {
 }
 
 /// Percent-encodes one segment of a path, or one value of a query.
-pub(crate) fn encode_segment(text: &str) -> String {
+pub fn encode_segment(text: &str) -> String {
     let mut encoded = String::with_capacity(text.len());
     for byte in text.bytes() {
         match byte {

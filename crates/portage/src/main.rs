@@ -1,1 +1,45 @@
-fn main() {}
+//! `portage`: a Kafka Connect worker that hosts the MirrorMaker 2 connectors.
+//!
+//! This crate parses the command line and wires the others; it decides nothing.
+
+mod cli;
+mod logging;
+mod peers;
+mod plugins;
+mod worker;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use cli::{Cli, Command};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let loggers = logging::init(cli.log_format, &cli.log_level);
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("cannot start: {error}");
+            return ExitCode::from(exit::FATAL);
+        }
+    };
+    let code = match cli.command {
+        Command::Worker { file } => runtime.block_on(worker::run(&file, loggers)),
+    };
+    // Plug-in code that has been abandoned must not hold up the end.
+    runtime.shutdown_background();
+    ExitCode::from(code)
+}
+
+/// Exit codes, Java's where it has them. Usage errors (clap) are 2.
+mod exit {
+    /// Ended as asked.
+    pub(crate) const OK: u8 = 0;
+    /// The worker could not go on.
+    pub(crate) const FAILED: u8 = 1;
+    /// The configuration can't be used.
+    pub(crate) const FATAL: u8 = 2;
+    /// The second SIGTERM or SIGINT.
+    pub(crate) const KILLED: u8 = 143;
+}

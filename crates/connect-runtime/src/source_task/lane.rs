@@ -160,7 +160,8 @@ mod tests {
     use crate::source_task::rewrite::SourceRun;
 
     fn sent(unit: UnitId) -> Sent {
-        let record = Record { offset: 0, timestamp: 0, key: Some(Bytes::from_static(b"k")), value: None, headers: vec![] };
+        let record =
+            Record { offset: 0, timestamp: 0, key: Some(Bytes::from_static(b"k")), value: None, headers: vec![] };
         let batch = RecordBatch::parse(encode(&[record], Codec::None, Stamp::NONE).unwrap()).unwrap();
         let piece = Piece { batch, sources: vec![SourceRun { first: unit as i64, count: 1 }] };
         Sent { unit, topic: "t".into(), partition: 0, piece }

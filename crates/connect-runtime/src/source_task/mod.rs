@@ -57,6 +57,14 @@ pub struct TaskEnvironment {
     pub stats: DashMap<TaskId, Arc<TaskStats>>,
 }
 
+impl TaskEnvironment {
+    /// The environment of a worker's tasks.
+    #[must_use]
+    pub fn new(worker: Arc<WorkerConfig>, offsets: OffsetStore, budget: Budget) -> Self {
+        Self { worker, offsets, budget, stats: DashMap::new() }
+    }
+}
+
 /// What a task is made from.
 pub struct TaskSpec {
     /// The task.
@@ -144,12 +152,10 @@ async fn producer(spec: &TaskSpec) -> Result<(Cluster, Producer), ConnectError> 
     const RETRY_AFTER: Duration = Duration::from_secs(2);
     let properties: BTreeMap<String, String> =
         spec.environment.worker.producer_properties(&spec.connector_config, &spec.id.to_string());
-    let config = ClientConfig::parse(&properties).map_err(|error| ConnectError::config(format!("data producer: {error}")))?;
-    for unknown in config.unknown_keys() {
-        warn!(key = %unknown, "unknown producer key");
-    }
-    let options =
-        ProducerOptions::from_config(&config).map_err(|error| ConnectError::config(format!("data producer: {error}")))?;
+    let config =
+        ClientConfig::parse(&properties).map_err(|error| ConnectError::config(format!("data producer: {error}")))?;
+    let options = ProducerOptions::from_config(&config)
+        .map_err(|error| ConnectError::config(format!("data producer: {error}")))?;
     loop {
         let cluster = match Cluster::connect(config.clone()).await {
             Ok(cluster) => cluster,

@@ -191,8 +191,7 @@ impl RunLoop {
 
     fn take_records(&mut self, records: Vec<SourceRecord>) -> Result<(), ConnectError> {
         let metadata = self.cluster.metadata();
-        let partitions =
-            |topic: &str| metadata.topics.get(topic).map_or(1, |info| info.partitions.len().max(1)) as i32;
+        let partitions = |topic: &str| metadata.topics.get(topic).map_or(1, |info| info.partitions.len().max(1)) as i32;
         let now_ms = chrono::Utc::now().timestamp_millis();
         for group in records::group(records, partitions, now_ms)? {
             let piece = group.encode(self.producer.options().codec)?;
@@ -229,7 +228,10 @@ impl RunLoop {
         Ok(())
     }
 
-    fn on_answer(&mut self, (tag, number, result): (usize, u64, Result<Option<i64>, ProduceError>)) -> Result<(), ConnectError> {
+    fn on_answer(
+        &mut self,
+        (tag, number, result): (usize, u64, Result<Option<i64>, ProduceError>),
+    ) -> Result<(), ConnectError> {
         let settled = match result {
             Ok(base_offset) => Settled::Acked(base_offset),
             Err(ProduceError::Skipped { .. }) => Settled::Skipped,
@@ -315,8 +317,7 @@ impl RunLoop {
         let environment = Arc::clone(&self.spec.environment);
         let connector = self.spec.id.connector.clone();
         Box::pin(async move {
-            let offsets =
-                progress.iter().map(|entry| (entry.partition.clone(), Some(entry.offset.clone()))).collect();
+            let offsets = progress.iter().map(|entry| (entry.partition.clone(), Some(entry.offset.clone()))).collect();
             let write = environment.offsets.write(connector.as_str(), offsets);
             let result = match timeout(environment.worker.offset_flush_timeout(), write).await {
                 Ok(result) => result,
@@ -326,7 +327,11 @@ impl RunLoop {
         })
     }
 
-    async fn on_flushed(&mut self, progress: Vec<Progress>, result: Result<(), ConnectError>) -> Result<(), ConnectError> {
+    async fn on_flushed(
+        &mut self,
+        progress: Vec<Progress>,
+        result: Result<(), ConnectError>,
+    ) -> Result<(), ConnectError> {
         match result {
             Ok(()) => {
                 debug!(partitions = progress.len(), "source offsets stored");
@@ -361,7 +366,10 @@ impl RunLoop {
             let _ = self.on_flushed(progress, result).await;
         }
         if self.submitted.unacked() > 0 {
-            warn!(units = self.submitted.unacked(), "stopped before the target had acknowledged everything; it is read again");
+            warn!(
+                units = self.submitted.unacked(),
+                "stopped before the target had acknowledged everything; it is read again"
+            );
         }
         self.task.stop().await;
         let _ = self.producer.close(Duration::ZERO).await;

@@ -1,0 +1,257 @@
+//! One task: fetches its partitions and hands their batches out, as they are (Java: `MirrorSourceTask`).
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use connect_api::ConnectError;
+use connect_api::config::ConfigMap;
+use connect_api::record::{Ack, Payload, Polled, SourceBatch, SourcePartition};
+use connect_api::source::{PartitionFault, SourceTask, SourceTaskContext};
+use kafka_client::fetcher::{Fetched, FetchedPartition, Fetcher, FetcherOptions, PartitionEvent, Position};
+use kafka_client::{Budget, TopicPartition};
+use kafka_wire::batch::{DecodeLimits, FetchedEntry};
+use mirror::config::ClientRole;
+use mirror::source_offsets::source_partition;
+use mirror::{ReplicationPolicy, SavedPosition, TopicId};
+use tracing::{error, info, warn};
+use uuid::Uuid;
+
+use crate::clients;
+use crate::losses::{OnDataLoss, loss};
+
+/// A running task.
+pub struct MirrorSourceTask {
+    fetcher: Fetcher,
+    partitions: Vec<Partition>,
+    tags: HashMap<TopicPartition, usize>,
+    /// What is wrong with a partition at the moment, or has been lost; by tag.
+    faults: BTreeMap<usize, PartitionFault>,
+    on_data_loss: OnDataLoss,
+    context: Arc<dyn SourceTaskContext>,
+}
+
+struct Partition {
+    tp: TopicPartition,
+    remote_topic: Arc<str>,
+    source_partition: SourcePartition,
+    /// Refused by the target, or stopped after a loss: nothing more is handed out.
+    stopped: bool,
+    /// A loss has been reported and stays visible until the task is restarted.
+    lossy: bool,
+}
+
+impl MirrorSourceTask {
+    pub(crate) async fn start(
+        config: ConfigMap,
+        context: Arc<dyn SourceTaskContext>,
+        budget: Budget,
+    ) -> Result<Self, ConnectError> {
+        let wrong = |error: &dyn std::fmt::Display| ConnectError::config(error.to_string());
+        let policy = ReplicationPolicy::from_config(&config).map_err(|error| wrong(&error))?;
+        let alias = config.get("source.cluster.alias").map(String::as_str).unwrap_or_default();
+        let assigned = mirror::assignment::decode_partitions(
+            config.get("task.assigned.partitions").map(String::as_str).unwrap_or_default(),
+        )
+        .map_err(|error| wrong(&error))?;
+        let role = ClientRole::ReplicationConsumer;
+        let client = clients::parse(&config, role)?;
+        let options = FetcherOptions::from_config(&client).map_err(|error| wrong(&error))?;
+        let first_start = first_start(client.get("auto.offset.reset"))?;
+        let on_data_loss = OnDataLoss::from_config(&config)?;
+
+        let partitions: Vec<Partition> = assigned
+            .iter()
+            .map(|tp| Partition {
+                tp: TopicPartition::new(Arc::clone(&tp.topic), tp.partition),
+                remote_topic: policy.remote_topic(alias, &tp.topic).into(),
+                source_partition: source_partition(alias, tp),
+                stopped: false,
+                lossy: false,
+            })
+            .collect();
+        let keys: Vec<SourcePartition> =
+            partitions.iter().map(|partition| partition.source_partition.clone()).collect();
+        let stored = context.offsets(&keys).await?;
+
+        let cluster = clients::connect(&config, role).await?;
+        let mut fetcher = Fetcher::new(cluster, options, budget);
+        let mut starts = Vec::with_capacity(partitions.len());
+        for (partition, stored) in partitions.iter().zip(stored) {
+            let saved = match &stored {
+                Some(stored) => SavedPosition::from_source_offset(stored)
+                    .map_err(|error| wrong(&format!("stored offset of {}: {error}", partition.tp)))?,
+                None => None,
+            };
+            let start = saved.as_ref().map_or(first_start, resume_at);
+            starts.push((partition.tp.clone(), start));
+        }
+        let resumed = starts.iter().filter(|(_, start)| *start != first_start).count();
+        info!(partitions = partitions.len(), resumed, "mirroring");
+        fetcher.assign(starts);
+        let tags = partitions.iter().enumerate().map(|(tag, partition)| (partition.tp.clone(), tag)).collect();
+        Ok(Self { fetcher, partitions, tags, faults: BTreeMap::new(), on_data_loss, context })
+    }
+
+    fn batches(&mut self, fetched: FetchedPartition) -> Vec<SourceBatch> {
+        let tp = TopicPartition::new(Arc::clone(&fetched.topic), fetched.partition);
+        let Some(&tag) = self.tags.get(&tp) else { return Vec::new() };
+        let partition = &self.partitions[tag];
+        if partition.stopped {
+            return Vec::new();
+        }
+        let topic_id = TopicId::new(*fetched.topic_id.as_bytes());
+        let mut batches = Vec::with_capacity(fetched.batches.len());
+        for entry in fetched.batches {
+            let (payload, last_offset, leader_epoch) = match entry {
+                FetchedEntry::Batch(batch) => {
+                    let (last, epoch) = (batch.last_offset(), batch.partition_leader_epoch());
+                    (Payload::Batch(batch), last, Some(epoch).filter(|epoch| *epoch >= 0))
+                }
+                FetchedEntry::Legacy(set) => match set.decode(&DecodeLimits::default()) {
+                    Ok(records) => (Payload::Records(records), set.last_offset(), fetched.leader_epoch),
+                    Err(error) => {
+                        self.stop_partition(
+                            tag,
+                            Some(set.last_offset()),
+                            format!("old record set can't be read: {error}"),
+                        );
+                        break;
+                    }
+                },
+            };
+            let saved = SavedPosition { offset: last_offset, topic_id, leader_epoch };
+            batches.push(SourceBatch {
+                tag,
+                topic: Arc::clone(&partition.remote_topic),
+                partition: fetched.partition,
+                source_partition: partition.source_partition.clone(),
+                source_offset: saved.to_source_offset(),
+                payload,
+                first_wanted: fetched.position_before,
+                hold: Some(Box::new(fetched.permit.clone())),
+            });
+        }
+        batches
+    }
+
+    fn on_event(&mut self, tp: &TopicPartition, event: &PartitionEvent) {
+        let Some(&tag) = self.tags.get(tp) else { return };
+        if let Some(loss) = loss(event) {
+            let (topic, partition) = (&*tp.topic, tp.partition);
+            match self.on_data_loss {
+                OnDataLoss::Continue => {
+                    error!(topic, partition, "data loss at the source, going on with what exists: {}", loss.kind);
+                    self.partitions[tag].lossy = true;
+                    self.fault(tag, None, format!("went on after a loss: {}", loss.kind));
+                    self.fetcher.seek(tp.clone(), loss.go_on_at);
+                }
+                OnDataLoss::Stop => {
+                    error!(topic, partition, "data loss at the source, partition stopped: {}", loss.kind);
+                    let remedy = "set portage.on.data.loss=continue, or reset the connector's offset of this partition";
+                    self.stop_partition(tag, None, format!("{}; {remedy}", loss.kind));
+                }
+            }
+            return;
+        }
+        match event {
+            PartitionEvent::TopicGone => self.fault(tag, None, "the source topic does not exist".to_owned()),
+            PartitionEvent::AuthorizationFailed => self.fault(
+                tag,
+                None,
+                "no permission to read the source topic: the principal needs the operation Read on it".to_owned(),
+            ),
+            PartitionEvent::Corrupt { offset, reason } => {
+                error!(topic = &*tp.topic, partition = tp.partition, offset, reason, "damaged batch at the source");
+                self.stop_partition(tag, Some(*offset), format!("the batch there is damaged: {reason}"));
+            }
+            PartitionEvent::Failed { code } => {
+                self.fault(tag, None, format!("the source broker refuses it with {code}: {}", code.reason()));
+            }
+            PartitionEvent::Unavailable { error } => {
+                warn!(topic = &*tp.topic, partition = tp.partition, %error, "source partition is not served");
+                self.fault(tag, None, format!("the source does not serve it: {error}"));
+            }
+            PartitionEvent::Recovered => self.recovered(tag),
+            PartitionEvent::Positioned { .. } => {}
+            // Handled as losses above.
+            PartitionEvent::OutOfRange { .. }
+            | PartitionEvent::Diverged { .. }
+            | PartitionEvent::TopicRecreated { .. } => {}
+        }
+    }
+
+    fn recovered(&mut self, tag: usize) {
+        let partition = &self.partitions[tag];
+        if !partition.lossy && !partition.stopped && self.faults.remove(&tag).is_some() {
+            self.report();
+        }
+    }
+
+    /// Nothing more of the partition is read until the task is restarted; the others go on.
+    fn stop_partition(&mut self, tag: usize, offset: Option<i64>, message: String) {
+        self.partitions[tag].stopped = true;
+        self.fetcher.remove(&[self.partitions[tag].tp.clone()]);
+        self.fault(tag, offset, message);
+    }
+
+    fn fault(&mut self, tag: usize, offset: Option<i64>, message: String) {
+        let partition = self.partitions[tag].tp.to_string();
+        self.faults.insert(tag, PartitionFault { partition, offset, message });
+        self.report();
+    }
+
+    fn report(&self) {
+        self.context.report_faults(self.faults.values().cloned().collect());
+    }
+}
+
+impl SourceTask for MirrorSourceTask {
+    async fn poll(&mut self) -> Result<Polled, ConnectError> {
+        match self.fetcher.next().await {
+            Ok(Fetched::Partition(fetched)) => Ok(Polled::Batches(self.batches(fetched))),
+            Ok(Fetched::Event(tp, event)) => {
+                self.on_event(&tp, &event);
+                Ok(Polled::Batches(Vec::new()))
+            }
+            Err(error) => Err(clients::refused(ClientRole::ReplicationConsumer, &error)),
+        }
+    }
+
+    fn acked(&mut self, _: &[Ack]) {}
+
+    fn failed(&mut self, tag: usize, error: ConnectError) -> Result<(), ConnectError> {
+        if tag >= self.partitions.len() {
+            return Err(error);
+        }
+        let tp = &self.partitions[tag].tp;
+        error!(topic = &*tp.topic, partition = tp.partition, %error, "partition stopped: the target refuses a batch");
+        self.stop_partition(tag, None, error.message().to_owned());
+        // With nothing left to read there is nothing that this task could still do.
+        if self.partitions.iter().all(|partition| partition.stopped) { Err(error) } else { Ok(()) }
+    }
+
+    async fn stop(self) {}
+}
+
+/// Behind the last record that is on the target.
+fn resume_at(saved: &SavedPosition) -> Position {
+    let mut position = Position::offset(saved.next());
+    if let Some(leader_epoch) = saved.leader_epoch {
+        position = position.with_leader_epoch(leader_epoch);
+    }
+    if let Some(topic_id) = saved.topic_id {
+        position = position.with_topic_id(Uuid::from_bytes(*topic_id.as_bytes()));
+    }
+    position
+}
+
+/// `auto.offset.reset` of the source consumer: where a partition without a stored offset begins.
+fn first_start(reset: Option<&str>) -> Result<Position, ConnectError> {
+    match reset.map(str::trim) {
+        None | Some("" | "earliest") => Ok(Position::earliest()),
+        Some("latest") => Ok(Position::latest()),
+        Some(other) => Err(ConnectError::config(format!(
+            "invalid auto.offset.reset {other} of the source consumer: must be earliest or latest"
+        ))),
+    }
+}

@@ -1,0 +1,130 @@
+//! `portage worker FILE`: bind, start, serve, stop.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use connect_herder::service::HerderService;
+use connect_rest::{RestOptions, Server};
+use connect_runtime::loggers::Loggers;
+use connect_runtime::worker::{RunningWorker, Worker};
+use connect_runtime::worker_config::WorkerConfig;
+use kafka_client::Budget;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
+use tracing::{error, info, warn};
+
+use crate::exit;
+use crate::peers::Peers;
+use crate::plugins::plugins;
+
+/// Runs a worker until it is told to stop, and answers with the exit code.
+pub(crate) async fn run(file: &Path, loggers: Arc<Loggers>) -> u8 {
+    let config = match WorkerConfig::load(file) {
+        Ok(config) => config,
+        Err(error) => {
+            error!(file = %file.display(), "the worker's configuration can't be used: {error}");
+            return exit::FATAL;
+        }
+    };
+    for key in config.unknown_keys() {
+        warn!(key, "unknown worker key, ignored");
+    }
+    let (config, servers) = match listen(config).await {
+        Ok(bound) => bound,
+        Err(error) => {
+            error!("{error}");
+            return exit::FATAL;
+        }
+    };
+    let (mut term, mut interrupt) = match (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) {
+        (Ok(term), Ok(interrupt)) => (term, interrupt),
+        (Err(error), _) | (_, Err(error)) => {
+            error!(%error, "cannot listen for signals");
+            return exit::FATAL;
+        }
+    };
+    let budget = Budget::new(config.memory_bytes() as u64);
+    let worker = match Worker::start(config, plugins(&budget), loggers, Arc::new(Peers::default()), budget) {
+        Ok(worker) => worker,
+        Err(error) => {
+            error!("the worker's configuration can't be used: {error}");
+            return exit::FATAL;
+        }
+    };
+    let (stop_serving, serving) = serve(servers, &worker);
+
+    let failed = tokio::select! {
+        failed = worker.wait_fatal() => Some(failed),
+        () = asked(&mut term, &mut interrupt) => None,
+    };
+    if let Some(failed) = failed {
+        error!("the worker can't go on: {failed}");
+        return exit::FAILED;
+    }
+    info!("stopping; a second signal ends at once");
+    stop_serving.send_replace(true);
+    tokio::select! {
+        code = stop(&worker, serving) => code,
+        () = asked(&mut term, &mut interrupt) => exit::KILLED,
+    }
+}
+
+/// Binds every listener, so that `/health` answers before anything else happens.
+async fn listen(mut config: WorkerConfig) -> Result<(WorkerConfig, Vec<Server>), String> {
+    let mut servers = Vec::new();
+    for listener in config.listeners().to_vec() {
+        if listener.https {
+            return Err("listeners: https is not supported by this version of Portage; use http".to_owned());
+        }
+        let (host, port) = listener.bind_address();
+        let server = connect_rest::bind(&host, port)
+            .await
+            .map_err(|error| format!("cannot listen on {host}:{port}: {error}; change listeners or end what holds the port"))?;
+        info!(address = %server.address(), "REST API listens");
+        if listener.is_public() {
+            warn!("the REST API can be reached from other machines and asks nobody for a password");
+        }
+        config = config.with_bound_port(server.address().port());
+        servers.push(server);
+    }
+    Ok((config, servers))
+}
+
+type Serving = Vec<tokio::task::JoinHandle<()>>;
+
+fn serve(servers: Vec<Server>, worker: &RunningWorker) -> (watch::Sender<bool>, Serving) {
+    let (stop, stopping) = watch::channel(false);
+    let serving = servers.into_iter().map(|server| {
+        let service: Arc<dyn HerderService> = Arc::new(worker.service());
+        let mut stopping = stopping.clone();
+        tokio::spawn(server.serve(service, RestOptions::default(), async move {
+            // No sender left means the worker is gone, which ends serving too.
+            let _ = stopping.wait_for(|stop| *stop).await;
+        }))
+    });
+    let serving = serving.collect();
+    (stop, serving)
+}
+
+async fn stop(worker: &RunningWorker, serving: Serving) -> u8 {
+    let code = match worker.shutdown().await {
+        Ok(()) => exit::OK,
+        Err(error) => {
+            error!("the worker did not stop in order: {error}");
+            exit::FAILED
+        }
+    };
+    for server in serving {
+        let _ = tokio::time::timeout(Duration::from_secs(1), server).await;
+    }
+    info!("stopped");
+    code
+}
+
+async fn asked(term: &mut Signal, interrupt: &mut Signal) {
+    tokio::select! {
+        _ = term.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+}
