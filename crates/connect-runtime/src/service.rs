@@ -1,0 +1,147 @@
+//! The worker as the REST API sees it: reads from the published view, commands through a bounded queue.
+
+use std::sync::{Arc, OnceLock};
+
+use connect_api::config::ConfigKey;
+use connect_api::{BoxFuture, ConfigMap, PluginKind, PluginRegistry};
+use connect_herder::ids::ConnectorName;
+use connect_herder::service::{ConfigReport, HerderService, LoggerLevel, PluginInfo, SignatureError, StoredOffsets};
+use connect_herder::view::ClusterView;
+use connect_herder::{Command, HerderError, Outcome};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::driver::Submitted;
+use crate::loggers::{Level, Loggers};
+use crate::peer;
+use crate::plugin_call::{call_blocking, deadline};
+use crate::signature;
+use crate::storage::OffsetStore;
+use crate::validation;
+use crate::worker_config::WorkerConfig;
+
+/// How many commands may wait for the herder. It takes one in microseconds: more than a few waiting means that it hangs.
+pub(crate) const COMMANDS_MAX: usize = 1024;
+
+/// A handle of a running worker. Cheap to clone; it works from the first moment of the worker to its last, and after.
+#[derive(Clone)]
+pub struct Service(Arc<Shared>);
+
+pub(crate) struct Shared {
+    pub(crate) worker: Arc<WorkerConfig>,
+    pub(crate) plugins: PluginRegistry,
+    pub(crate) loggers: Arc<Loggers>,
+    pub(crate) commands: mpsc::Sender<Submitted>,
+    pub(crate) view: watch::Receiver<Arc<ClusterView>>,
+    pub(crate) offsets: OffsetStore,
+    /// Known once a broker has been reached.
+    pub(crate) cluster_id: Arc<OnceLock<String>>,
+}
+
+impl Service {
+    pub(crate) fn new(shared: Shared) -> Self {
+        Self(Arc::new(shared))
+    }
+
+    /// Views as they come.
+    #[must_use]
+    pub fn views(&self) -> watch::Receiver<Arc<ClusterView>> {
+        self.0.view.clone()
+    }
+
+    async fn send(&self, command: Command) -> Outcome {
+        let (answer, answered) = oneshot::channel();
+        self.0.commands.try_send((command, answer)).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => {
+                HerderError::Unavailable(format!("the worker has {COMMANDS_MAX} requests to answer; try again later"))
+            }
+            mpsc::error::TrySendError::Closed(_) => shutting_down(),
+        })?;
+        answered.await.unwrap_or_else(|_| Err(shutting_down()))
+    }
+}
+
+fn shutting_down() -> HerderError {
+    HerderError::Internal("Worker is shutting down".to_owned())
+}
+
+impl HerderService for Service {
+    fn view(&self) -> Arc<ClusterView> {
+        self.0.view.borrow().clone()
+    }
+
+    fn submit(&self, command: Command) -> BoxFuture<'_, Outcome> {
+        Box::pin(self.send(command))
+    }
+
+    fn kafka_cluster_id(&self) -> Option<String> {
+        self.0.cluster_id.get().cloned()
+    }
+
+    fn plugins(&self) -> Vec<PluginInfo> {
+        let sources = self.0.plugins.sources().iter();
+        sources
+            .map(|plugin| PluginInfo {
+                class: plugin.class().to_owned(),
+                kind: PluginKind::Source,
+                version: plugin.version().to_owned(),
+            })
+            .collect()
+    }
+
+    fn plugin_config(&self, class: &str) -> Result<Vec<ConfigKey>, HerderError> {
+        let plugin = self.0.plugins.source(class);
+        let plugin = plugin.ok_or_else(|| HerderError::NotFound(format!("Unknown plugin {class}.")))?;
+        Ok(validation::connector_def(plugin.config_def()).keys().to_vec())
+    }
+
+    fn validate(&self, class: &str, config: ConfigMap) -> BoxFuture<'_, Result<ConfigReport, HerderError>> {
+        let (shared, class) = (Arc::clone(&self.0), class.to_owned());
+        Box::pin(async move {
+            let check = move || validation::validate(&shared.plugins, &shared.worker, &class, &config);
+            let report = call_blocking("validation of the connector config", deadline::CHECK, check).await;
+            report.unwrap_or_else(|error| Err(HerderError::Internal(error.message().to_owned())))
+        })
+    }
+
+    fn offsets(&self, name: &ConnectorName) -> BoxFuture<'_, Result<StoredOffsets, HerderError>> {
+        let name = name.clone();
+        Box::pin(async move {
+            let offsets = self.0.offsets.all(name.as_str()).await;
+            offsets.map_err(|error| HerderError::Unavailable(error.message().to_owned()))
+        })
+    }
+
+    fn connector_kind(&self, class: &str) -> &'static str {
+        if self.0.plugins.source(class).is_some() { PluginKind::Source.as_str() } else { "unknown" }
+    }
+
+    fn topic_tracking(&self) -> bool {
+        self.0.worker.topic_tracking()
+    }
+
+    fn is_logger_level(&self, level: &str) -> bool {
+        Level::parse(level).is_some()
+    }
+
+    fn loggers(&self) -> Vec<LoggerLevel> {
+        self.0.loggers.all()
+    }
+
+    fn set_logger_level(&self, logger: &str, level: &str) -> Option<Vec<String>> {
+        self.0.loggers.set(logger, level, chrono::Utc::now().timestamp_millis())
+    }
+
+    fn verify_signature(
+        &self,
+        body: &[u8],
+        signature: Option<&str>,
+        algorithm: Option<&str>,
+    ) -> Result<(), SignatureError> {
+        let view = self.0.view.borrow().clone();
+        if !peer::is_signing(&self.0.worker, &view) {
+            return Ok(());
+        }
+        let key = view.config.session_key().map(AsRef::as_ref);
+        signature::verify(key, self.0.worker.verification_algorithms(), body, signature, algorithm)
+    }
+}
