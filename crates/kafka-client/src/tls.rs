@@ -5,6 +5,8 @@
 //! of this program): like the JVM's own list they do not depend on what a container image holds.
 
 mod store;
+#[cfg(test)]
+mod tests;
 mod verifier;
 
 use std::fmt;
@@ -15,14 +17,13 @@ use std::time::SystemTime;
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::ServerName;
 use rustls::{AlertDescription, ClientConfig, RootCertStore, SupportedProtocolVersion};
-use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tracing::warn;
 
 use crate::config::ConfigError;
 use crate::config::security::{Keys, Material, Tls as Settings};
-use crate::connection::lock;
+use crate::connection::{ByteStream, lock};
 
 /// Makes TLS connections.
 pub(crate) struct Tls {
@@ -50,7 +51,7 @@ impl Tls {
     }
 
     /// A handshake with `host` over `socket`.
-    pub(crate) async fn connect(&self, host: &str, socket: TcpStream) -> io::Result<TlsStream<TcpStream>> {
+    pub(crate) async fn connect<S: ByteStream>(&self, host: &str, socket: S) -> io::Result<TlsStream<S>> {
         let config = self.current().map_err(io::Error::other)?;
         let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
         TlsConnector::from(config).connect(name, socket).await
@@ -190,7 +191,9 @@ pub(crate) fn refusal(error: &io::Error) -> Option<String> {
             | AlertDescription::CertificateRevoked
             | AlertDescription::CertificateUnknown
             | AlertDescription::UnknownCA
-            | AlertDescription::AccessDenied => "the broker does not accept our client certificate (ssl.keystore.*)",
+            | AlertDescription::AccessDenied => {
+                "the broker does not accept our client certificate, or wants one (ssl.keystore.*)"
+            }
             AlertDescription::HandshakeFailure | AlertDescription::ProtocolVersion => {
                 "no protocol version or cipher suite in common, or the broker wants a client certificate"
             }

@@ -20,7 +20,8 @@ pub(super) type Results<K, T> = BTreeMap<K, Result<T, BrokerError>>;
 /// The items that have no final result yet, and the results of the others.
 pub(super) struct Batch<'a, K, I, T> {
     api: &'static str,
-    started: Instant,
+    /// Until when an item that no broker knows may be on its way.
+    patient_until: Instant,
     retry: Retry<'a>,
     pending: BTreeMap<K, I>,
     results: Results<K, T>,
@@ -30,11 +31,17 @@ impl<'a, K: Ord + Clone, I, T> Batch<'a, K, I, T> {
     pub(super) fn new(admin: &'a Admin, api: &'static str, items: impl IntoIterator<Item = (K, I)>) -> Self {
         Batch {
             api,
-            started: Instant::now(),
+            patient_until: Instant::now(),
             retry: admin.cluster.retrying(api, admin.deadline()),
             pending: items.into_iter().collect(),
             results: BTreeMap::new(),
         }
+    }
+
+    /// For requests that go by metadata, which may be a little behind the controller.
+    pub(super) fn patient(mut self) -> Self {
+        self.patient_until += UNKNOWN_TOPIC_PATIENCE;
+        self
     }
 
     /// What has to be sent; nothing when all is done.
@@ -96,7 +103,7 @@ impl<'a, K: Ord + Clone, I, T> Batch<'a, K, I, T> {
     }
 
     fn is_worth_another_try(&self, code: ErrorCode) -> bool {
-        let in_vain = code == ErrorCode::UNKNOWN_TOPIC_OR_PARTITION && self.started.elapsed() >= UNKNOWN_TOPIC_PATIENCE;
+        let in_vain = code == ErrorCode::UNKNOWN_TOPIC_OR_PARTITION && self.patient_until <= Instant::now();
         code.is_retriable() && !in_vain
     }
 

@@ -28,12 +28,13 @@ use crate::codes::ErrorCode;
 use crate::connection::Endpoint;
 use crate::error::ClientError;
 
+pub use crate::fetcher::Isolation;
 pub use acls::{AclBinding, AclFilter};
 pub use configs::{AlterConfig, AlterOp, ConfigEntry, ConfigResource};
 pub use group_offsets::{CommittedOffset, GroupOffsets};
 pub use groups::{GroupDescription, GroupKind, GroupListing, GroupListings, GroupMemberDescription};
 pub use kinds::{AclOperation, AclPermission, ConfigSource, PatternType, ResourceType};
-pub use partitions::{EpochEnd, Isolation, ListedOffset, OffsetSpec};
+pub use partitions::{EpochEnd, ListedOffset, OffsetSpec};
 pub use producers::FencedProducer;
 pub use topics::{NewTopic, TopicListing};
 

@@ -14,6 +14,7 @@ use crate::TopicPartition;
 use crate::cluster::{Metadata, Purpose};
 use crate::connection::{Connection, Pending};
 use crate::error::ClientError;
+use crate::fetcher::Isolation;
 use crate::proto::KafkaRequest;
 
 /// Which offset of a partition.
@@ -27,15 +28,6 @@ pub enum OffsetSpec {
     MaxTimestamp,
     /// The first whose timestamp is not below this, in milliseconds.
     AtOrAfter(i64),
-}
-
-/// Whether open transactions count.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Isolation {
-    /// `read_uncommitted`
-    ReadUncommitted,
-    /// `read_committed`
-    ReadCommitted,
 }
 
 /// An offset that was asked for.
@@ -209,7 +201,7 @@ impl Admin {
         request: impl Fn(ByTopic<I>, i16) -> Result<R, ClientError> + Send + Sync,
         read: impl Fn(R::Response) -> Vec<(TopicPartition, Result<T, BrokerError>)>,
     ) -> Result<Results<TopicPartition, T>, ClientError> {
-        let mut batch = Batch::new(self, api, items);
+        let mut batch = Batch::new(self, api, items).patient();
         while let Some(pending) = batch.pending() {
             let attempt = async {
                 let mut results = Vec::new();
@@ -253,11 +245,14 @@ impl Admin {
     }
 }
 
+/// A partition without a leader, and why.
+type Unrouted = (TopicPartition, BrokerError);
+
 /// Partitions by leader, and those that have none now.
 fn route<I: Copy>(
     metadata: &Metadata,
     pending: &BTreeMap<TopicPartition, I>,
-) -> (BTreeMap<i32, ByTopic<I>>, Vec<(TopicPartition, BrokerError)>) {
+) -> (BTreeMap<i32, ByTopic<I>>, Vec<Unrouted>) {
     let mut routed: BTreeMap<i32, ByTopic<I>> = BTreeMap::new();
     let mut unrouted = Vec::new();
     for (key, item) in pending {

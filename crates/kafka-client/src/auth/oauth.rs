@@ -82,7 +82,7 @@ impl TokenSource {
                     .client_id
                     .clone()
                     .or_else(|| option("clientId"))
-                    .ok_or_else(|| ConfigError::Missing("sasl.oauthbearer.client.credentials.client.id"))?,
+                    .ok_or(ConfigError::Missing("sasl.oauthbearer.client.credentials.client.id"))?,
                 client_secret: oauth
                     .client_secret
                     .clone()

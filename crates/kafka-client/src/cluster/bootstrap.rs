@@ -31,14 +31,7 @@ impl Cluster {
                 "unknown configuration key ignored"
             );
         }
-        let cluster = Cluster(Arc::new(Inner {
-            pool: Pool::new(Connector::new(config)?),
-            metadata: watch::Sender::new(Arc::new(Metadata::default())),
-            interest: Mutex::default(),
-            refreshed: tokio::sync::Mutex::default(),
-            coordinators: Mutex::default(),
-            closed: AtomicBool::new(false),
-        }));
+        let cluster = Cluster::unconnected(Connector::new(config)?);
         let deadline = Instant::now() + cluster.config().api_timeout();
         let backoff = Backoff::reconnects(cluster.config());
         for failures in 1.. {
@@ -54,6 +47,17 @@ impl Cluster {
         }
         tokio::spawn(refresh::keep_fresh(Arc::downgrade(&cluster.0)));
         Ok(cluster)
+    }
+
+    pub(super) fn unconnected(connector: Connector) -> Cluster {
+        Cluster(Arc::new(Inner {
+            pool: Pool::new(connector),
+            metadata: watch::Sender::new(Arc::new(Metadata::default())),
+            interest: Mutex::default(),
+            refreshed: tokio::sync::Mutex::default(),
+            coordinators: Mutex::default(),
+            closed: AtomicBool::new(false),
+        }))
     }
 
     async fn first_contact(&self) -> Result<(), ClientError> {

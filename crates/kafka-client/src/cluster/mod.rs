@@ -224,33 +224,103 @@ impl fmt::Debug for Cluster {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+    use std::collections::BTreeMap;
+    use std::time::Duration;
+
     use super::*;
+    use crate::codes::ErrorCode;
+    use crate::connection::Connector;
+
+    /// Nobody listens at its address; retriable codes that need no refresh never go there.
+    fn cluster() -> Cluster {
+        let props = BTreeMap::from([("bootstrap.servers".to_owned(), "127.0.0.1:1".to_owned())]);
+        Cluster::unconnected(Connector::new(ClientConfig::parse(&props).unwrap()).unwrap())
+    }
+
+    fn failure(code: ErrorCode) -> ClientError {
+        ClientError::broker("Test", code, None)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_retriable_failure_is_tried_again_with_growing_pauses() {
+        let (cluster, began) = (cluster(), Instant::now());
+        let attempts = Cell::new(0);
+
+        let result = cluster.retry("test", began + Duration::from_secs(60), || async {
+            attempts.set(attempts.get() + 1);
+            if attempts.get() < 4 { Err(failure(ErrorCode::REQUEST_TIMED_OUT)) } else { Ok(attempts.get()) }
+        });
+
+        assert_eq!(result.await, Ok(4));
+        // 100 + 200 + 400, each give or take a fifth (the clock of tests ticks in milliseconds).
+        let pauses = began.elapsed();
+        assert!((Duration::from_millis(560)..=Duration::from_millis(843)).contains(&pauses), "{pauses:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_fatal_failure_is_reported_at_once() {
+        let (cluster, began) = (cluster(), Instant::now());
+        let attempts = Cell::new(0);
+
+        let result: Result<(), _> = cluster
+            .retry("test", began + Duration::from_secs(60), || async {
+                attempts.set(attempts.get() + 1);
+                Err(failure(ErrorCode::TOPIC_AUTHORIZATION_FAILED))
+            })
+            .await;
+
+        assert_eq!(result, Err(failure(ErrorCode::TOPIC_AUTHORIZATION_FAILED)));
+        assert_eq!((attempts.get(), began.elapsed()), (1, Duration::ZERO));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn at_the_deadline_the_last_failure_is_reported() {
+        let (cluster, began) = (cluster(), Instant::now());
+
+        let result: Result<(), _> = cluster
+            .retry("test", began + Duration::from_secs(5), || async { Err(failure(ErrorCode::NOT_ENOUGH_REPLICAS)) })
+            .await;
+
+        assert_eq!(result, Err(failure(ErrorCode::NOT_ENOUGH_REPLICAS)));
+        assert!(began.elapsed() <= Duration::from_secs(5));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_attempt_that_hangs_ends_at_the_deadline() {
+        let (cluster, began) = (cluster(), Instant::now());
+
+        let result: Result<(), _> = cluster.retry("test", began + Duration::from_secs(5), std::future::pending).await;
+
+        assert_eq!(result, Err(ClientError::timeout("test", Duration::from_secs(5))));
+    }
+
+    #[tokio::test]
+    async fn a_closed_cluster_refuses_every_call() {
+        let cluster = cluster();
+
+        cluster.close().await;
+
+        for error in
+            [cluster.any().await.err(), cluster.refresh().await.err(), cluster.broker(1, Purpose::Fetch).await.err()]
+        {
+            assert!(matches!(error, Some(ClientError::Closed { .. })), "{error:?}");
+        }
+    }
 
     #[test]
-    fn retry_can_be_spawned() {
-        fn assert_send<T: Send>(_: &T) {}
-        let _ = |cluster: Cluster| {
-            let f = async move {
-                let name = String::from("t");
-                cluster
-                    .retry("x", Instant::now(), || async {
-                        let (c, _) = cluster.leader(&name, 0).await?;
-                        c.call(kafka_protocol::messages::HeartbeatRequest::default()).await
-                    })
-                    .await
-            };
-            assert_send(&f);
-        };
-        let _ = |cluster: Cluster| {
-            let f = async move {
-                let name = String::from("t");
-                cluster
-                    .retry_coordinator("x", CoordinatorKind::Group, &name, Instant::now(), |c| async move {
-                        c.call(kafka_protocol::messages::HeartbeatRequest::default()).await
-                    })
-                    .await
-            };
-            assert_send(&f);
-        };
+    fn what_callers_await_can_be_spawned() {
+        fn is_send<F: Send>(_: impl Fn(Cluster) -> F) {}
+        is_send(|cluster| async move { cluster.admin().list_topics().await });
+        is_send(|cluster| async move { cluster.admin().create_topics(&[], true).await });
+        is_send(|cluster| async move { cluster.admin().list_offsets(&BTreeMap::new(), Default::default()).await });
+        is_send(|cluster| async move { cluster.admin().describe_groups(&[]).await });
+        is_send(|cluster| async move { cluster.admin().list_group_offsets(&[], true).await });
+        is_send(|cluster| async move { cluster.admin().fence_producers(&["a"]).await });
+        is_send(|cluster| async move {
+            let group = String::from("g");
+            let ask = |connection: Connection| async move { Ok(connection.node_id()) };
+            cluster.retry_coordinator("x", CoordinatorKind::Group, &group, Instant::now(), ask).await
+        });
     }
 }

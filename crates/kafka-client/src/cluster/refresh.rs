@@ -31,20 +31,29 @@ impl Cluster {
         Ok(self.metadata())
     }
 
-    /// Metadata of `topics`, or of all topics, as one broker knows it now. Not kept.
+    /// Metadata of `topics`, or of all topics, as one broker knows it now. Only the brokers are kept.
     ///
     /// # Errors
     /// A topic that does not exist is no error here, it is in the answer with its code.
     pub async fn fetch_metadata(&self, topics: Option<&[&str]>) -> Result<Metadata, ClientError> {
         let connection = self.any().await?;
-        match ask(&connection, topics).await {
+        let metadata = match ask(&connection, topics).await {
             // KIP-1102: the broker has lost track of the cluster and sends us back to the start.
             Err(error) if error.code() == Some(ErrorCode::REBOOTSTRAP_REQUIRED) && self.config().rebootstrap() => {
                 connection.close("the broker asked for a new bootstrap");
                 ask(&self.bootstrap().await?, topics).await
             }
             answer => answer,
-        }
+        }?;
+        self.0.metadata.send_if_modified(|known| {
+            let moved = known.brokers != metadata.brokers || known.controller_id != metadata.controller_id;
+            if moved {
+                let (brokers, controller_id) = (metadata.brokers.clone(), metadata.controller_id);
+                *known = Arc::new(Metadata { brokers, controller_id, ..Metadata::clone(known) });
+            }
+            moved
+        });
+        Ok(metadata)
     }
 
     pub(super) fn publish(&self, newer: Metadata) {

@@ -7,6 +7,8 @@
 mod keys;
 mod secret;
 pub(crate) mod security;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::fmt;

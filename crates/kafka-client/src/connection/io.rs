@@ -11,7 +11,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 
-use super::{Outgoing, Shared};
+use super::shared::{Outgoing, Shared};
 use crate::error::ClientError;
 use crate::tls;
 
@@ -95,14 +95,20 @@ pub(super) async fn read_loop(
     let idle_max = idle_max.unwrap_or(NEVER);
     let mut buffer = BytesMut::with_capacity(READ_CHUNK);
     let mut idle_at = Instant::now() + idle_max;
+    let mut frames = 0_u64;
     loop {
         tokio::select! {
             frame = read_frame(&mut socket, &mut buffer, frame_bytes_max, &shared) => match frame {
                 Ok(frame) => {
                     idle_at = Instant::now() + idle_max;
+                    frames += 1;
                     if !deliver(&shared, frame) {
                         return;
                     }
+                }
+                // What a listener does with a client that it wanted to authenticate first.
+                Err(error) if frames == 1 && !shared.security.has_credentials() => {
+                    return shared.close(&format!("{error}; does the listener want SASL (security.protocol)?"));
                 }
                 Err(error) => return fail(&shared, &error),
             },

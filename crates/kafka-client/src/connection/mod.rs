@@ -14,19 +14,20 @@ mod decode;
 mod io;
 mod produce;
 mod setup;
+mod shared;
 mod stats;
+#[cfg(test)]
+mod tests;
 
-use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 use kafka_protocol::messages::ApiKey;
-use tokio::sync::{OwnedSemaphorePermit, RwLock, Semaphore, mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::error::ClientError;
@@ -34,14 +35,13 @@ use crate::proto::{self, KafkaRequest};
 
 pub use produce::{BatchHeader, PendingProduce, ProduceFrame, ProducePartition, ProduceTopic};
 pub(crate) use setup::{ByteStream, Connector};
+pub(crate) use shared::lock;
+use shared::{Outgoing, Shared, finish_size};
 pub use stats::{Stats, StatsSnapshot};
 
 /// Requests under way on one connection; more wait their turn. Far above what the layers above use
 /// (a producer keeps five), so that it only bounds mistakes.
 const IN_FLIGHT_MAX: usize = 100;
-
-/// The longest a broker's throttling may keep us quiet. Kafka's own quotas stay far below.
-const THROTTLE_MAX: Duration = Duration::from_secs(30);
 
 /// Where a broker is.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -72,43 +72,6 @@ impl Drop for Handle {
     fn drop(&mut self) {
         self.0.close("no longer used");
     }
-}
-
-struct Shared {
-    endpoint: Endpoint,
-    client_id: String,
-    request_timeout: Duration,
-    versions: OnceLock<HashMap<i16, (i16, i16)>>,
-    queue: Mutex<Queue>,
-    places: Arc<Semaphore>,
-    /// Held shared while a request takes its place, exclusively during re-authentication (KIP-368).
-    gate: RwLock<()>,
-    security: Arc<setup::Security>,
-    session: Mutex<Option<setup::Session>>,
-    throttled_until: Mutex<Option<Instant>>,
-    closed: watch::Sender<bool>,
-    stats: Arc<Stats>,
-}
-
-struct Queue {
-    next_correlation_id: i32,
-    waiting: VecDeque<Waiting>,
-    writer: mpsc::UnboundedSender<Outgoing>,
-    closed: Option<ClientError>,
-}
-
-struct Waiting {
-    correlation_id: i32,
-    reply: oneshot::Sender<Result<Bytes, ClientError>>,
-    _place: OwnedSemaphorePermit,
-}
-
-/// A frame on its way out: written as one piece, never copied together.
-struct Outgoing {
-    head: Bytes,
-    chunks: Vec<Bytes>,
-    /// The place of a request that gets no answer; given back when it is written.
-    place: Option<OwnedSemaphorePermit>,
 }
 
 impl Connection {
@@ -259,14 +222,20 @@ impl Connection {
     /// KIP-368: shows our credentials again before the broker stops accepting the old ones. No other
     /// request is sent meanwhile; answers to earlier ones may still come.
     async fn reauthenticate_if_due(&self) -> Result<(), ClientError> {
-        let shared = &self.0.0;
-        let due = || lock(&shared.session).as_ref().is_some_and(|session| session.renew_at <= Instant::now());
-        if !due() {
+        if !self.0.0.is_session_over() {
             return Ok(());
         }
+        // In a task of its own, because whoever waits may give up, and half of it confuses the broker.
+        let connection = self.clone();
+        let renewal = tokio::spawn(async move { connection.reauthenticate().await });
+        renewal.await.unwrap_or_else(|_| Err(self.0.0.closed_error("authentication ended early")))
+    }
+
+    async fn reauthenticate(&self) -> Result<(), ClientError> {
+        let shared = &self.0.0;
         let _gate = shared.gate.write().await;
         // Somebody else may have done it while we waited for the gate.
-        if !due() {
+        if !shared.is_session_over() {
             return Ok(());
         }
         let renewed = setup::authenticate(self).await;
@@ -301,93 +270,6 @@ impl fmt::Debug for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Connection").field("broker", &self.0.0.endpoint).field("closed", &self.is_closed()).finish()
     }
-}
-
-impl Shared {
-    fn queue(&self) -> MutexGuard<'_, Queue> {
-        lock(&self.queue)
-    }
-
-    /// Gives the frame its correlation id and its place in line.
-    fn push(
-        &self,
-        api: ApiKey,
-        mut frame: BytesMut,
-        chunks: Vec<Bytes>,
-        place: OwnedSemaphorePermit,
-    ) -> Result<oneshot::Receiver<Result<Bytes, ClientError>>, ClientError> {
-        let (reply, answer) = oneshot::channel();
-        finish_size(api, &mut frame, &chunks)?;
-        let mut queue = self.queue();
-        if let Some(error) = &queue.closed {
-            return Err(error.clone());
-        }
-        let correlation_id = queue.next_correlation_id;
-        queue.next_correlation_id = correlation_id.wrapping_add(1) & i32::MAX;
-        (&mut frame[proto::CORRELATION_ID_AT..]).put_i32(correlation_id);
-        queue.waiting.push_back(Waiting { correlation_id, reply, _place: place });
-        // The writer is there as long as the queue is not closed.
-        let _ = queue.writer.send(Outgoing { head: frame.freeze(), chunks, place: None });
-        self.stats.request();
-        Ok(answer)
-    }
-
-    fn close(&self, reason: &str) {
-        self.close_with(ClientError::Closed { broker: self.endpoint.to_string(), reason: self.signed(reason) });
-    }
-
-    fn close_with(&self, error: ClientError) {
-        let waiting = {
-            let mut queue = self.queue();
-            if queue.closed.is_some() {
-                return;
-            }
-            queue.closed = Some(error.clone());
-            std::mem::take(&mut queue.waiting)
-        };
-        self.closed.send_replace(true);
-        for request in waiting {
-            let _ = request.reply.send(Err(error.clone()));
-        }
-    }
-
-    fn closed_error(&self, reason: &str) -> ClientError {
-        self.queue()
-            .closed
-            .clone()
-            .unwrap_or_else(|| ClientError::Closed { broker: self.endpoint.to_string(), reason: self.signed(reason) })
-    }
-
-    fn timed_out(&self, api: ApiKey, started: Instant) -> ClientError {
-        ClientError::timeout(self.signed(&format!("{api:?} at {}", self.endpoint)), started.elapsed())
-    }
-
-    /// `text` with the client id, so that a line in a log tells whose connection it was.
-    fn signed(&self, text: &str) -> String {
-        if self.client_id.is_empty() { text.to_owned() } else { format!("{text} [client {}]", self.client_id) }
-    }
-
-    fn throttle(&self, throttle_time_ms: i32) {
-        if let Ok(millis @ 1..) = u64::try_from(throttle_time_ms) {
-            let pause = Duration::from_millis(millis).min(THROTTLE_MAX);
-            self.stats.throttled(pause);
-            let mut until = lock(&self.throttled_until);
-            *until = Some(until.unwrap_or_else(Instant::now).max(Instant::now() + pause));
-        }
-    }
-}
-
-/// Writes the size of head and chunks into the head.
-fn finish_size(api: ApiKey, head: &mut BytesMut, chunks: &[Bytes]) -> Result<(), ClientError> {
-    let size = head.len() - 4 + chunks.iter().map(Bytes::len).sum::<usize>();
-    let size = i32::try_from(size).map_err(|_| ClientError::protocol(api, "request is larger than 2 GiB"))?;
-    (&mut head[..4]).put_i32(size);
-    Ok(())
-}
-
-/// The data behind these locks is consistent at every instruction, so a panic elsewhere cannot spoil it.
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
 /// An answer on its way. Dropping it forgets the answer; the request is executed all the same.

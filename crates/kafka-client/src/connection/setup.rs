@@ -13,7 +13,8 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::{RwLock, Semaphore, mpsc, watch};
 use tokio::time::{Instant, timeout};
 
-use super::{Connection, Endpoint, Handle, IN_FLIGHT_MAX, Queue, Shared, Stats, io, lock};
+use super::shared::{Queue, Shared};
+use super::{Connection, Endpoint, Handle, IN_FLIGHT_MAX, Stats, io, lock};
 use crate::auth::Credentials;
 use crate::cluster::retry::chance;
 use crate::codes::ErrorCode;
@@ -44,6 +45,12 @@ pub(super) struct Security {
     /// Also for token endpoints, so it is there even if the brokers are spoken to in the clear.
     tls: Tls,
     credentials: Option<Credentials>,
+}
+
+impl Security {
+    pub(super) fn has_credentials(&self) -> bool {
+        self.credentials.is_some()
+    }
 }
 
 /// Everything that all connections of a cluster share.
@@ -95,9 +102,10 @@ impl Connector {
             match timeout(patience, self.open_address(endpoint, address)).await {
                 Ok(Ok(connection)) => return Ok(connection),
                 Ok(Err(OpenError::Socket(reason))) => last = connect_error(format!("{address}: {reason}")),
-                Ok(Err(OpenError::Client(error))) if error.is_retriable() => {
-                    last = connect_error(format!("{address}: {error}"));
+                Ok(Err(OpenError::Client(ClientError::Closed { reason, .. }))) => {
+                    last = ClientError::Connect { broker: endpoint.to_string(), reason };
                 }
+                Ok(Err(OpenError::Client(error))) if error.is_retriable() => last = error,
                 Ok(Err(OpenError::Client(error))) => return Err(error),
                 Err(_) => {
                     last = connect_error(format!(
@@ -147,7 +155,7 @@ impl Connector {
     }
 
     /// Starts the two tasks.
-    fn spawn(
+    pub(super) fn spawn(
         &self,
         endpoint: &Endpoint,
         read: impl AsyncRead + Unpin + Send + 'static,
@@ -214,7 +222,7 @@ pub(super) async fn authenticate(connection: &Connection) -> Result<(), ClientEr
 
 /// Learns which APIs the broker speaks. A broker that is too old for version 3 answers
 /// UNSUPPORTED_VERSION in version 0 (KIP-511) and is asked again in that one.
-async fn negotiate(connection: &Connection) -> Result<(), ClientError> {
+pub(super) async fn negotiate(connection: &Connection) -> Result<(), ClientError> {
     let mut response = ask_versions(connection, 3).await?;
     if ErrorCode(response.error_code) == ErrorCode::UNSUPPORTED_VERSION {
         response = ask_versions(connection, 0).await?;

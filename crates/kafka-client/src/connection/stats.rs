@@ -29,7 +29,7 @@ pub struct StatsSnapshot {
     pub responses: u64,
     /// Connections open now.
     pub connections: u64,
-    /// Connections that were ready for use at some time.
+    /// Connections made, TLS included; not all of them got through authentication.
     pub connections_opened: u64,
     /// Attempts that did not lead to a usable connection.
     pub connections_failed: u64,

@@ -25,6 +25,7 @@ pub(super) fn verifier(
 pub(super) fn hint(error: &CertificateError) -> &'static str {
     match error {
         CertificateError::UnknownIssuer => "its issuer is not in the truststore (ssl.truststore.*)",
+        CertificateError::BadSignature => "its issuer is in the truststore (ssl.truststore.*) with another key",
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
             "the certificate is for another host name; the names in its subjectAltName count, not its CN"
         }
