@@ -67,10 +67,10 @@ impl Leadership {
 
     /// When to look again.
     #[must_use]
-    pub fn session_key_timeout(&self, key: Option<&SessionKey>, settings: &Settings) -> Option<Now> {
+    pub fn session_key_timeout(&self, key: Option<&SessionKey>, now: Now, settings: &Settings) -> Option<Now> {
         match self.session_key {
-            KeyRotation::UnderWay(until) | KeyRotation::BackOff(until) => Some(until),
-            KeyRotation::Idle => key.and_then(|key| expiry(key, settings)),
+            KeyRotation::UnderWay(until) | KeyRotation::BackOff(until) if now < until => Some(until),
+            _ => key.and_then(|key| expiry(key, settings)),
         }
     }
 }
@@ -121,7 +121,7 @@ mod tests {
         let eternal = Settings { session_key_ttl_ms: 0, ..settings() };
 
         assert!(!Leadership::default().needs_session_key(Some(&key(0)), Now(1_000_000), &eternal));
-        assert_eq!(Leadership::default().session_key_timeout(Some(&key(0)), &eternal), None);
+        assert_eq!(Leadership::default().session_key_timeout(Some(&key(0)), Now(0), &eternal), None);
     }
 
     #[test]
@@ -134,6 +134,6 @@ mod tests {
 
         assert!(!leadership.needs_session_key(None, Now(1_000), &settings()));
         assert!(leadership.needs_session_key(None, Now(1_001), &settings()));
-        assert_eq!(leadership.session_key_timeout(None, &settings()), Some(Now(1_001)));
+        assert_eq!(leadership.session_key_timeout(None, Now(1), &settings()), Some(Now(1_001)));
     }
 }

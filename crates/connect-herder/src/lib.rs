@@ -31,6 +31,8 @@ pub mod replies;
 pub mod restart;
 pub mod service;
 pub mod settings;
+#[cfg(test)]
+mod sim;
 pub mod status_log;
 pub mod view;
 pub mod work;

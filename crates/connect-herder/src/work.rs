@@ -73,6 +73,8 @@ pub enum StopReason {
 pub enum Step {
     /// Start it.
     Start(Unit),
+    /// Nothing is left of it but the memory that it has failed, and it is ours no more.
+    Forget(Unit),
     /// Stop it.
     Stop(Unit),
 }
@@ -144,14 +146,15 @@ impl Work {
             }
         }
         self.bounces.clear();
-        for unit in gone {
-            self.here.remove(&unit);
+        for unit in &gone {
+            self.here.remove(unit);
         }
         let starts: Vec<Unit> = self.admitted.iter().filter(|unit| !self.here.contains_key(*unit)).cloned().collect();
         for unit in &starts {
             self.here.insert(unit.clone(), Run::Starting);
         }
-        stops.into_iter().chain(starts.into_iter().map(Step::Start)).collect()
+        let forgotten = gone.into_iter().map(Step::Forget);
+        forgotten.chain(stops).chain(starts.into_iter().map(Step::Start)).collect()
     }
 
     /// The shell says that a unit runs. Answers whether that is news.
@@ -327,7 +330,7 @@ mod tests {
 
         work.assign(BTreeSet::new());
 
-        assert_eq!(work.reconcile(), [Step::Stop(connector)]);
+        assert_eq!(work.reconcile(), [Step::Forget(task(0)), Step::Stop(connector)]);
         assert_eq!(work.run(&task(0)), None);
     }
 

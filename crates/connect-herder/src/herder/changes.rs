@@ -1,4 +1,4 @@
-//! Records of the config and status topics, and what follows from them.
+//! Records of the config topic, and what follows from them.
 //!
 //! What a config change asks for (connect-runtime §3.3): a new or deleted connector and new task configs ask for a
 //! rebalance, since there is more or less to share out; another config of a known connector only for a bounce of its
@@ -33,13 +33,6 @@ pub(super) struct Changes {
 }
 
 impl Herder {
-    pub(super) fn status_record(&mut self, key: &str, value: Option<&[u8]>) {
-        // A record that says nothing changes nothing.
-        if self.status.apply(key, value).is_ok() {
-            self.version += 1;
-        }
-    }
-
     pub(super) fn config_record(&mut self, offset: i64, key: &str, value: Option<&[u8]>) {
         // A topic that begins anew has been deleted and made again. What we know is then worth more than what it says:
         // an empty config topic never means that all connectors have been deleted.

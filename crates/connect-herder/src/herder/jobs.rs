@@ -191,11 +191,11 @@ impl Herder {
             }
             Job::StopConnector { name, .. } => {
                 self.existing(name, "Unknown connector {}")?;
-                // Tasks first: a running connector without tasks is better than a stopped one with tasks, should the
-                // second write fail.
+                // Java writes them one after the other, and a failure between leaves a running connector without tasks
+                // that nobody will give it.
+                let tasks = ConfigRecord::Commit { connector: name.clone(), tasks: 0 };
                 let target = ConfigRecord::TargetState { connector: name.clone(), state: Some(TargetState::Stopped) };
-                let target = Batch { privileged: false, ..leader(&[target]) };
-                vec![leader(&[ConfigRecord::Commit { connector: name.clone(), tasks: 0 }]), target]
+                vec![leader(&[tasks, target])]
             }
             Job::Restart { request, .. } => {
                 self.existing(&request.connector, "Unknown connector: {}")?;
@@ -332,7 +332,7 @@ impl Herder {
         if !self.is_settled() || !signs || !self.membership.is_leader() {
             return None;
         }
-        self.leadership.session_key_timeout(self.config.session_key().map(AsRef::as_ref), &self.settings)
+        self.leadership.session_key_timeout(self.config.session_key().map(AsRef::as_ref), self.now, &self.settings)
     }
 
     pub(super) fn session_key_made(&mut self, key_base64: String, created_ms: i64) {

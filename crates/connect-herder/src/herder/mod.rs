@@ -55,6 +55,7 @@ use commands::Pending;
 use fencing::Waiter;
 use jobs::Job;
 use stage::StageLog;
+use statuses::Statements;
 
 /// How long the first read of the config topic may take (Java: `KafkaBasedLog`, 15 minutes).
 const FIRST_READ_TIMEOUT_MS: u64 = 900_000;
@@ -85,6 +86,7 @@ pub struct Herder {
     asks: Vec<(TaskId, OpId)>,
     /// Which set of task configs a task was started from.
     task_generations: BTreeMap<TaskId, Option<u32>>,
+    statements: Statements,
     stage: StageLog,
     last_op: u64,
     tick_due: bool,
@@ -132,6 +134,7 @@ impl Herder {
             fencings: Fencings::default(),
             asks: Vec::new(),
             task_generations: BTreeMap::new(),
+            statements: Statements::default(),
             stage: StageLog::default(),
             last_op: 0,
             tick_due: true,
@@ -196,6 +199,7 @@ impl Herder {
             Phase::Working => {
                 self.process_changes();
                 self.maintain_round();
+                self.maintain_statuses();
                 self.maintain_work_requests();
                 self.run_commands();
                 self.maintain_publishing();
@@ -291,7 +295,8 @@ impl Herder {
             self.coordinator_deadline(),
             self.catch_up.next_timeout(),
             self.publisher.next_timeout(),
-            self.restarts.next_timeout(),
+            // They wait until the group is settled, and then an event says so.
+            self.restarts.next_timeout().filter(|_| self.is_settled()),
             self.writer.next_timeout(),
             self.session_key_timeout(),
         ];

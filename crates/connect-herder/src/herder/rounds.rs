@@ -13,7 +13,6 @@ use crate::event::GroupEvent;
 use crate::ids::{Generation, MemberId, Now};
 use crate::membership::Next;
 use crate::protocol::{Assignment, AssignmentError, ConnectorsAndTasks, Subprotocol, WorkerMetadata};
-use crate::status_log::StatusRecord;
 use crate::work::Unit;
 
 impl Herder {
@@ -152,6 +151,7 @@ impl Herder {
                 self.membership.resolve();
                 self.version += 1;
                 self.work.admit();
+                self.compare_statuses();
                 if self.membership.is_leader() {
                     self.forget_deleted_statuses();
                 }
@@ -239,11 +239,7 @@ impl Herder {
             }
         }
         for unit in tombstones {
-            let record = match unit {
-                Unit::Connector(connector) => StatusRecord::Connector { connector, status: None },
-                Unit::Task(task) => StatusRecord::Task { task, status: None },
-            };
-            self.write_status_record(&record);
+            self.forget_status(unit);
         }
     }
 }

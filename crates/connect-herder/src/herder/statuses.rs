@@ -1,13 +1,95 @@
-//! Statuses of what runs here, for the status topic.
+//! Statuses: what this worker says about its work, and what the status topic says about it.
+//!
+//! The topic keeps the last word on everything, but the last word need not come from the one who knows: a worker that was
+//! cut off says UNASSIGNED when it is back, long after another one has taken over (KAFKA-12525). Java's readers ignore some
+//! of that. Here the owner hears it and says again what is true, and the leader takes back words about what is no more.
 
-use super::Herder;
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Herder, Phase};
 use crate::action::Action;
 use crate::config_log::TargetState;
 use crate::ids::ConnectorName;
 use crate::status_log::{State, Status, StatusRecord, can_write_safely};
 use crate::work::Unit;
 
+/// What has been said about the work of this worker.
+#[derive(Debug, Default)]
+pub(super) struct Statements {
+    /// The last word of this worker about each unit that it has.
+    said: BTreeMap<Unit, Status>,
+    /// Units about which the topic says something wrong.
+    disputed: BTreeSet<Unit>,
+}
+
 impl Herder {
+    pub(super) fn status_record(&mut self, key: &str, value: Option<&[u8]>) {
+        let Ok(record) = StatusRecord::decode(key, value) else {
+            return;
+        };
+        if self.status.apply(key, value).is_ok() {
+            self.version += 1;
+        }
+        let (unit, status) = match record {
+            StatusRecord::Connector { connector, status } => (Unit::Connector(connector), status),
+            StatusRecord::Task { task, status } => (Unit::Task(task), status),
+            StatusRecord::Topic { .. } => return,
+        };
+        if self.phase == Phase::Working && self.is_wrong(&unit, status.as_ref()) {
+            self.statements.disputed.insert(unit);
+            self.tick_due = true;
+        }
+    }
+
+    fn is_wrong(&self, unit: &Unit, status: Option<&Status>) -> bool {
+        let generation = self.membership.generation();
+        match (self.statements.said.contains_key(unit), status) {
+            (true, None) => self.is_configured(unit),
+            (true, Some(status)) => {
+                let idle = matches!(status.state, State::Unassigned | State::Failed);
+                status.worker_id != self.settings.worker_id
+                    && (status.generation < generation || (status.generation == generation && idle))
+            }
+            (false, Some(_)) => self.membership.is_leader() && !self.is_configured(unit),
+            (false, None) => false,
+        }
+    }
+
+    fn is_configured(&self, unit: &Unit) -> bool {
+        match unit {
+            Unit::Connector(name) => self.config.contains(name),
+            Unit::Task(task) => self.config.tasks(&task.connector).any(|configured| configured == *task),
+        }
+    }
+
+    /// With a new generation, words of others about our work may have become older than ours.
+    pub(super) fn compare_statuses(&mut self) {
+        let wrong = |unit: &&Unit| self.is_wrong(unit, self.known_status(unit));
+        let disputed: Vec<Unit> = self.statements.said.keys().filter(wrong).cloned().collect();
+        self.statements.disputed.extend(disputed);
+    }
+
+    fn known_status(&self, unit: &Unit) -> Option<&Status> {
+        match unit {
+            Unit::Connector(name) => self.status.connector(name),
+            Unit::Task(task) => self.status.tasks(&task.connector).get(&task.task),
+        }
+    }
+
+    /// Says again what is true, once this worker is sure to be the one who knows.
+    pub(super) fn maintain_statuses(&mut self) {
+        if !self.is_settled() {
+            return;
+        }
+        for unit in std::mem::take(&mut self.statements.disputed) {
+            if let Some(said) = self.statements.said.get(&unit).cloned() {
+                self.write_status(&unit, said.state, said.trace);
+            } else if self.membership.is_leader() && !self.is_configured(&unit) {
+                self.forget_status(unit);
+            }
+        }
+    }
+
     /// Says how a unit is. UNASSIGNED and FAILED may be the words of one who has lost the unit; they do not hide what a
     /// newer owner has said.
     pub(super) fn write_status(&mut self, unit: &Unit, state: State, trace: Option<String>) {
@@ -22,11 +104,13 @@ impl Herder {
             generation: self.membership.generation(),
             version,
         };
-        let known = match unit {
-            Unit::Connector(name) => self.status.connector(name),
-            Unit::Task(task) => self.status.tasks(&task.connector).get(&task.task),
-        };
-        if matches!(state, State::Unassigned | State::Failed) && !can_write_safely(known, &status) {
+        if state == State::Unassigned {
+            self.statements.said.remove(unit);
+        } else {
+            self.statements.said.insert(unit.clone(), status.clone());
+        }
+        let careful = matches!(state, State::Unassigned | State::Failed);
+        if careful && !can_write_safely(self.known_status(unit), &status) {
             return;
         }
         let record = match unit.clone() {
@@ -34,6 +118,20 @@ impl Herder {
             Unit::Task(task) => StatusRecord::Task { task, status: Some(status) },
         };
         self.write_status_record(&record);
+    }
+
+    /// Takes back all that was said about a unit.
+    pub(super) fn forget_status(&mut self, unit: Unit) {
+        let record = match unit {
+            Unit::Connector(connector) => StatusRecord::Connector { connector, status: None },
+            Unit::Task(task) => StatusRecord::Task { task, status: None },
+        };
+        self.write_status_record(&record);
+    }
+
+    /// A unit has left without a word.
+    pub(super) fn no_more_said(&mut self, unit: &Unit) {
+        self.statements.said.remove(unit);
     }
 
     pub(super) fn write_status_record(&mut self, record: &StatusRecord) {

@@ -24,6 +24,10 @@ impl Herder {
                 }
                 Step::Stop(Unit::Task(task)) => self.out.push(Action::StopTask { task }),
                 Step::Start(unit) => self.start(unit),
+                Step::Forget(unit) => {
+                    self.restarts.forget(&unit);
+                    self.no_more_said(&unit);
+                }
             }
         }
     }
