@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 mod ci;
 mod kafka;
+mod perf;
 mod run;
 mod setup;
 mod test;
@@ -15,6 +16,7 @@ usage: cargo xtask COMMAND
   test                 all tests: the workspace's, then the specs on real Apache Kafka; installs Java and Maven if it may
   ci                   fmt, clippy, tidy, then test
   tidy                 the rules no compiler checks: who depends on whom, where there is no clock, links, paths
+  perf                 MB/s, CPU seconds a GB and peak memory of mirroring between two real brokers
   kafka up             two clusters on loopback to play with
   kafka status         where they are
   kafka down           end them, and their data
@@ -27,6 +29,7 @@ fn main() -> ExitCode {
         ["test"] => test::test(),
         ["ci"] => ci::ci(),
         ["tidy"] => tidy::tidy(),
+        ["perf"] => perf::perf(),
         ["kafka", "up"] => kafka::up(),
         ["kafka", "status"] => kafka::status(),
         ["kafka", "down"] => kafka::down(),
