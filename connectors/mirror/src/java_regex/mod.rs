@@ -1,6 +1,6 @@
 //! `java.util.regex`, as far as names of topics, groups and configs need it: does the whole text match?
 //!
-//! A pattern is translated construct by construct ([`translate`]), so that nothing depends on what the two syntaxes happen to
+//! A pattern is translated construct by construct, so that nothing depends on what the two syntaxes happen to
 //! share: `\w` is ASCII, `[a-z&&[^b]]` intersects, `[\w-.]` holds a minus, `\Q…\E` quotes, `(?i)` folds ASCII. What cannot be
 //! expressed is an error that names it. The target is `fancy-regex`, which hands everything without look-around, possessive
 //! quantifiers and back-references to an engine that needs linear time; the rest backtracks within a limit, and reaching the

@@ -310,7 +310,7 @@ mod tests {
     }
 
     fn map() -> PartitionMap {
-        let begin = Begin { source: 0, source_end: 171, target_start: 0, target_end: 0, exactly_once: false };
+        let begin = Begin { source: 0, source_end: 171, target_start: 0, target_end: 0 };
         let mut map = PartitionMap::new(begin);
         map.push(OffsetRun::new(0, 0, 100).unwrap());
         map.push(OffsetRun::new(101, 100, 50).unwrap());

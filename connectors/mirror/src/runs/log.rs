@@ -112,7 +112,7 @@ mod tests {
     use super::*;
     use crate::topic_partition::TopicPartition;
 
-    const BEGIN: Begin = Begin { source: 0, source_end: 0, target_start: 0, target_end: 0, exactly_once: false };
+    const BEGIN: Begin = Begin { source: 0, source_end: 0, target_start: 0, target_end: 0 };
 
     fn key() -> RunsKey {
         RunsKey { source: TopicPartition::new("t", 0), target_topic: "A.t".into() }

@@ -15,15 +15,13 @@ pub struct Begin {
     pub target_start: i64,
     /// The target's log end.
     pub target_end: i64,
-    /// Whether records and source offsets are committed in one transaction: then no copy of a record from `source` on is
-    /// on the target. Otherwise the task before may have been killed between copying and committing.
-    pub exactly_once: bool,
 }
 
 impl Begin {
-    /// No copy of a record from `source` on is on the target.
+    /// No copy of a record from `source` on is on the target. Even with exactly-once that is not sure otherwise: a user may
+    /// have set the stored offset back.
     const fn nothing_ahead(&self) -> bool {
-        self.exactly_once || self.source >= self.source_end || self.target_start >= self.target_end
+        self.source >= self.source_end || self.target_start >= self.target_end
     }
 }
 
@@ -146,6 +144,7 @@ impl PartitionMap {
     }
 
     /// The source has lost what it held from `source` on (truncation, divergence), and offsets there name other records now.
+    /// A task that finds so when it starts calls this after [`Self::resume`].
     pub fn rewind(&mut self, source: i64) {
         if let Some(redo) = &mut self.redo {
             redo.copies.rewind(source);
@@ -323,7 +322,7 @@ mod tests {
     }
 
     fn begin(source: i64, target_end: i64) -> Begin {
-        Begin { source, source_end: 1_000_000, target_start: 0, target_end, exactly_once: false }
+        Begin { source, source_end: 1_000_000, target_start: 0, target_end }
     }
 
     fn not_yet(mirrored_to: i64, earliest: i64) -> Translation {
@@ -383,13 +382,6 @@ mod tests {
     }
 
     #[test]
-    fn with_exactly_once_the_target_holds_nothing_from_the_start_on() {
-        let map = PartitionMap::new(Begin { exactly_once: true, ..begin(750, 740) });
-
-        assert_eq!(map.translate(750), Exact(740));
-    }
-
-    #[test]
     fn what_was_skipped_leads_to_the_next_copy() {
         let mut map = PartitionMap::new(begin(0, 0));
         map.push(run(0, 0, 10));
@@ -436,11 +428,11 @@ mod tests {
     }
 
     #[test]
-    fn with_exactly_once_the_end_is_exact_after_a_hole() {
+    fn at_the_end_of_the_source_the_end_of_the_target_is_exact_after_a_hole() {
         let mut map = PartitionMap::new(begin(0, 0));
         map.push(run(0, 0, 10));
 
-        map.resume(Begin { exactly_once: true, ..begin(30, 29) });
+        map.resume(Begin { source_end: 30, ..begin(30, 29) });
 
         assert_eq!(map.translate(30), Exact(29));
     }

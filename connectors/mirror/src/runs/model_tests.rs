@@ -27,6 +27,8 @@ enum Step {
     ExpireTarget(u8),
     /// The user sets the committed offset back.
     SetBack(u8),
+    /// The source loses its last offsets and gets other records there.
+    Rewrite(u8),
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -40,6 +42,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => Just(Step::Foreign),
         1 => (1..20_u8).prop_map(Step::ExpireTarget),
         1 => (1..60_u8).prop_map(Step::SetBack),
+        1 => (1..60_u8).prop_map(Step::Rewrite),
     ];
     prop::collection::vec(step, 1..60)
 }
@@ -55,12 +58,14 @@ struct World {
     /// How far anybody has read: the source's log end is there, or later.
     read_to: i64,
     committed: i64,
+    /// Where the source parts from the history of the committed offset.
+    parting: Option<i64>,
     map: TrackedMap,
     topic: RunsStore,
     max_runs: usize,
     /// Records that the source holds and nobody has read.
     slack: i64,
-    /// Whether some record has been copied more than once.
+    /// Whether some offset has been copied more than once.
     doubled: bool,
 }
 
@@ -71,8 +76,7 @@ fn key() -> RunsKey {
 impl World {
     fn new(gaps: BTreeSet<i64>, held_before: usize, max_runs: usize, slack: i64) -> Self {
         let target = vec![None; held_before];
-        let begin =
-            Begin { source: 0, source_end: 0, target_start: 0, target_end: held_before as i64, exactly_once: false };
+        let begin = Begin { source: 0, source_end: 0, target_start: 0, target_end: held_before as i64 };
         Self {
             gaps,
             target,
@@ -80,6 +84,7 @@ impl World {
             position: 0,
             read_to: 0,
             committed: 0,
+            parting: None,
             map: TrackedMap::resume(key(), TopicIds::default(), None, begin, max_runs),
             topic: RunsStore::default(),
             max_runs,
@@ -108,15 +113,22 @@ impl World {
     }
 
     fn restart(&mut self) {
-        self.position = self.committed;
+        self.position = self.parting.map_or(self.committed, |parting| parting.min(self.committed));
         let begin = Begin {
-            source: self.committed,
+            source: self.position,
             source_end: self.read_to + self.slack,
             target_start: self.target_start,
             target_end: self.target.len() as i64,
-            exactly_once: false,
         };
         self.map = TrackedMap::resume(key(), TopicIds::default(), self.topic.stored(&key()), begin, self.max_runs);
+        if let Some(parting) = self.parting {
+            self.map.rewind(parting);
+        }
+    }
+
+    fn commit_offsets(&mut self) {
+        self.committed = self.position;
+        self.parting = None;
     }
 
     fn write_map(&mut self, reaching: Option<u8>) {
@@ -139,19 +151,30 @@ impl World {
             }
             Step::Commit(reaching) => {
                 self.write_map(*reaching);
-                self.committed = self.position;
+                self.commit_offsets();
                 if reaching.is_some() {
                     self.restart();
                 }
             }
             Step::CommitOffsetsOnly => {
-                self.committed = self.position;
+                self.commit_offsets();
                 self.restart();
             }
             Step::Restart => self.restart(),
             Step::Foreign => self.target.push(None),
             Step::ExpireTarget(count) => {
                 self.target_start = (self.target_start + i64::from(*count)).min(self.target.len() as i64);
+            }
+            Step::Rewrite(count) => {
+                let parting = (self.position - i64::from(*count)).max(0);
+                for source in &mut self.target {
+                    *source = source.filter(|source| *source < parting);
+                }
+                self.parting = Some(self.parting.map_or(parting, |before| before.min(parting)));
+                self.position = parting;
+                self.read_to = parting;
+                self.doubled = true;
+                self.map.rewind(parting);
             }
             Step::SetBack(count) => {
                 self.committed = (self.committed - i64::from(*count)).max(0);
@@ -262,7 +285,7 @@ proptest! {
 
 #[test]
 fn two_tasks_that_write_at_once_leave_holes_and_no_lies() {
-    let begin = |source, target_end| Begin { source, source_end: 0, target_start: 0, target_end, exactly_once: false };
+    let begin = |source, target_end| Begin { source, source_end: 0, target_start: 0, target_end };
     let run = |source, target, count| OffsetRun::new(source, target, count).unwrap();
     let mut store = RunsStore::default();
     let mut apply = |map: &mut TrackedMap| {

@@ -167,3 +167,146 @@ fn follow(map: PartitionMap, age: u64, part: PartitionMap, part_age: u64) -> Par
     joined.holes = holes;
     joined
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::chunk::RunsRecord;
+    use super::super::{Begin, TrackedMap};
+    use super::*;
+    use crate::topic_partition::{TopicId, TopicPartition};
+
+    const BEGIN: Begin = Begin { source: 0, source_end: 0, target_start: 0, target_end: 0 };
+
+    fn key() -> RunsKey {
+        RunsKey { source: TopicPartition::new("t", 0), target_topic: "A.t".into() }
+    }
+
+    fn ids(source: u128) -> TopicIds {
+        TopicIds { source: TopicId::new(source.to_be_bytes()), target: None }
+    }
+
+    /// A record and a marker, `count` times.
+    fn push_transactions(map: &mut TrackedMap, count: i64) {
+        let first = map.map().runs().len() as i64;
+        for number in first..first + count {
+            map.push(OffsetRun::new(number * 2, number, 1).unwrap());
+        }
+    }
+
+    fn apply(store: &mut RunsStore, records: &[RunsRecord]) {
+        for record in records {
+            store.apply(Some(&record.key), record.value.as_deref()).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_chunk_that_is_missing_is_a_hole() {
+        let mut map = TrackedMap::resume(key(), ids(1), None, BEGIN, 10_000);
+        push_transactions(&mut map, 700);
+        let records = map.take_changes(None);
+        let mut store = RunsStore::default();
+
+        apply(&mut store, &[records[0].clone(), records[2].clone()]);
+
+        assert_eq!(store.translate(&key(), ids(1), 510), Translation::Exact(255));
+        let reason = UnknownReason::Hole { from: 511, to: 1023 };
+        assert_eq!(store.translate(&key(), ids(1), 600), Translation::Unknown { reason, earliest: Some(256) });
+        assert_eq!(store.translate(&key(), ids(1), 1200), Translation::Exact(600));
+    }
+
+    #[test]
+    fn copies_that_do_not_ascend_leave_the_newer_statement() {
+        // The task of a map of 300 records is a zombie; another one has copied the first record anew, far behind, and says that
+        // the next 599 offsets hold none.
+        let mut zombie = TrackedMap::resume(key(), ids(1), None, BEGIN, 10_000);
+        push_transactions(&mut zombie, 300);
+        let of_zombie = zombie.take_changes(None);
+        let mut other = TrackedMap::resume(key(), ids(1), None, BEGIN, 10_000);
+        other.push(OffsetRun::new(0, 5000, 1).unwrap());
+        other.advance(600);
+        let mut store = RunsStore::default();
+
+        apply(&mut store, &of_zombie);
+        apply(&mut store, &other.take_changes(None));
+        apply(&mut store, &of_zombie[1..]);
+
+        // The zombie's second chunk is the newest and goes up to 599; the other's word counts before it.
+        assert_eq!(store.translate(&key(), ids(1), 599), Translation::Exact(300));
+        let reason = UnknownReason::Hole { from: 0, to: 1 };
+        assert_eq!(store.translate(&key(), ids(1), 0), Translation::Unknown { reason, earliest: Some(0) });
+    }
+
+    #[test]
+    fn a_map_of_other_topics_answers_nothing() {
+        let mut map = TrackedMap::resume(key(), ids(1), None, BEGIN, 100);
+        push_transactions(&mut map, 3);
+        let mut store = RunsStore::default();
+        apply(&mut store, &map.take_changes(None));
+
+        let reason = |answer| match answer {
+            Translation::Unknown { reason, earliest: None } => reason,
+            other => panic!("{other:?}"),
+        };
+
+        assert_eq!(reason(store.translate(&key(), ids(2), 0)), UnknownReason::Recreated);
+        let other = RunsKey { target_topic: "t".into(), ..key() };
+        assert_eq!(reason(store.translate(&other, ids(1), 0)), UnknownReason::NoMap);
+        assert_eq!(store.translate(&key(), TopicIds::default(), 2), Translation::Exact(1));
+    }
+
+    #[test]
+    fn a_deleted_map_is_gone_and_what_cannot_be_read_changes_nothing() {
+        let mut map = TrackedMap::resume(key(), ids(1), None, BEGIN, 100);
+        push_transactions(&mut map, 3);
+        let records = map.take_changes(None);
+        let mut store = RunsStore::default();
+        apply(&mut store, &records);
+
+        assert!(store.apply(Some(&records[0].key), Some(b"{\"version\":2}")).is_err());
+        assert!(store.apply(None, Some(b"{}")).is_err());
+        assert_eq!(store.translate(&key(), ids(1), 2), Translation::Exact(1));
+        store.apply(Some(&records[0].key), None).unwrap();
+
+        assert_eq!(store.keys().count(), 0);
+        assert_eq!(store.stored(&key()), None);
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_part_of_the_topic_is_left_no_answer_lies_too_late(
+            first in 1..900_i64, second in 1..900_i64, max_runs in prop_oneof![Just(10_000_usize), 8..600_usize],
+            kept in prop::collection::vec(any::<bool>(), 20),
+            questions in prop::collection::vec(0..3700_i64, 1..50),
+        ) {
+            let mut map = TrackedMap::resume(key(), ids(1), None, BEGIN, max_runs);
+            push_transactions(&mut map, 0);
+            let mut exact = PartitionMap::new(BEGIN);
+            let mut records = Vec::new();
+            let mut number = 0;
+            for count in [first, second] {
+                for _ in 0..count {
+                    let run = OffsetRun::new(number * 2, number, 1).unwrap();
+                    map.push(run);
+                    exact.push(run);
+                    number += 1;
+                }
+                records.extend(map.take_changes(None));
+            }
+            let mut store = RunsStore::default();
+            for (record, _) in records.iter().zip(kept.iter().cycle()).filter(|(_, kept)| **kept) {
+                store.apply(Some(&record.key), record.value.as_deref()).unwrap();
+            }
+
+            for question in questions {
+                let answer = store.translate(&key(), ids(1), question);
+                let truth = exact.translate(question.min(exact.mirrored_to())).exact().unwrap();
+                prop_assert!(answer.safe().is_none_or(|position| position <= truth), "{}: {:?}", question, answer);
+                if let Some(position) = answer.exact() {
+                    prop_assert_eq!(position, truth, "{}", question);
+                }
+            }
+        }
+    }
+}

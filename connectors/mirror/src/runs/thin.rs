@@ -111,8 +111,7 @@ mod tests {
 
     /// A record, then a marker, again and again: one run each.
     fn transactional(records: i64) -> PartitionMap {
-        let mut map =
-            PartitionMap::new(Begin { source: 0, source_end: 0, target_start: 0, target_end: 0, exactly_once: false });
+        let mut map = PartitionMap::new(Begin { source: 0, source_end: 0, target_start: 0, target_end: 0 });
         for record in 0..records {
             map.push(OffsetRun::new(record * 2, record, 1).unwrap());
         }
