@@ -81,9 +81,9 @@ impl PartitionState {
         let stale_at = past_sync(last_sync).saturating_add(self.offset_lag_max.max(0)).saturating_sub(target);
         decision.second_due = stale_at.max(1);
         if let Some(last) = decision.due_indices().last() {
-            self.last_sync_downstream = Some(target + last);
+            self.last_sync_downstream = Some(target.saturating_add(last));
         }
-        self.previous = Some((source + count - 1, target + count - 1));
+        self.previous = Some((source.saturating_add(count - 1), target.saturating_add(count - 1)));
         decision
     }
 }
@@ -91,14 +91,19 @@ impl PartitionState {
 impl RunDecision {
     /// The pairs that are due now, ascending: upstream and downstream offset.
     pub fn due(&self) -> impl Iterator<Item = (i64, i64)> + '_ {
-        self.due_indices().map(|index| (self.source + index, self.target + index))
+        self.due_indices().map(|index| self.pair(index))
     }
 
     /// The pair that waits for the next commit: the last of the run, unless it is due.
     #[must_use]
     pub fn delayed(&self) -> Option<(i64, i64)> {
         let last = self.count - 1;
-        (last >= 0 && self.due_indices().last() != Some(last)).then_some((self.source + last, self.target + last))
+        (last >= 0 && self.due_indices().last() != Some(last)).then(|| self.pair(last))
+    }
+
+    /// Saturates: offsets come from brokers, and a bad one must not end the task.
+    fn pair(&self, index: i64) -> (i64, i64) {
+        (self.source.saturating_add(index), self.target.saturating_add(index))
     }
 
     fn due_indices(&self) -> DueIndices {
@@ -297,6 +302,17 @@ mod tests {
         writer.observe_run(&partition(0), 2, 2, 5);
 
         assert_eq!(writer.take_due(10), [sync(0, 0, 0), sync(0, 6, 6), sync(1, 7, 7)]);
+    }
+
+    #[test]
+    fn no_offsets_are_too_odd() {
+        for (source, target, count) in
+            [(i64::MAX, i64::MAX, 9), (i64::MIN, i64::MIN, 9), (-1, -1, i64::MAX), (0, 0, -5)]
+        {
+            let mut state = PartitionState::new(i64::MAX);
+            let decision = state.observe_run(source, target, count);
+            let _ = (decision.due().next(), decision.delayed(), state.observe(0, 0));
+        }
     }
 
     #[test]

@@ -11,6 +11,7 @@
 //! been given up do not match.
 
 mod class;
+mod escape;
 mod property;
 mod translate;
 

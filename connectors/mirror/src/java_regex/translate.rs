@@ -1,7 +1,7 @@
 //! A Java pattern as a pattern of `fancy-regex`, construct by construct.
 
 use super::JavaRegexError;
-use super::class::{ASCII_WORD, HORIZONTAL_SPACE, Set, VERTICAL_SPACE};
+use super::class::Set;
 
 /// Which texts the translation is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,8 +86,9 @@ pub(super) struct Parser<'a> {
     pub(super) flags: Flags,
     /// The flags before each open group.
     open: Vec<Flags>,
-    groups: usize,
-    names: Vec<(String, usize)>,
+    /// Capturing groups opened so far.
+    pub(super) groups: usize,
+    pub(super) names: Vec<(String, usize)>,
     out: String,
 }
 
@@ -157,7 +158,7 @@ impl Parser<'_> {
         Ok(())
     }
 
-    fn atom(&mut self, translated: String) -> Result<(), JavaRegexError> {
+    pub(super) fn atom(&mut self, translated: String) -> Result<(), JavaRegexError> {
         self.out.push_str(&translated);
         let quantifier = match self.plain(0) {
             Some(char @ ('*' | '+' | '?')) => {
@@ -246,7 +247,7 @@ impl Parser<'_> {
         Ok(())
     }
 
-    fn group_name(&mut self) -> Result<String, JavaRegexError> {
+    pub(super) fn group_name(&mut self) -> Result<String, JavaRegexError> {
         let mut name = String::new();
         while let Some(char) = self.next().filter(|token| !token.quoted).map(|token| token.char) {
             match char {
@@ -283,63 +284,11 @@ impl Parser<'_> {
         Ok(())
     }
 
-    /// What follows `\` outside a class.
-    fn escape(&mut self) -> Result<(), JavaRegexError> {
-        let Some(token) = self.next() else {
-            return Err(self.syntax("a backslash at the end"));
-        };
-        let word = ASCII_WORD;
-        let translated = match token.char {
-            'b' => format!("(?:(?<=[{word}])(?![{word}])|(?<![{word}])(?=[{word}]))"),
-            'B' => format!("(?:(?<=[{word}])(?=[{word}])|(?<![{word}])(?![{word}]))"),
-            'A' | 'G' => r"\A".to_owned(),
-            'z' => r"\z".to_owned(),
-            'Z' => self.before_last_line_end(),
-            'R' => format!(r"(?:\r\n|[{VERTICAL_SPACE}])"),
-            'k' => {
-                if !self.take('<') {
-                    return Err(self.syntax(r"\k is not followed by '<'"));
-                }
-                let name = self.group_name()?;
-                let group = self.names.iter().find(|(other, _)| *other == name).map(|(_, group)| *group);
-                let group =
-                    group.ok_or_else(|| self.syntax(format!("named capturing group <{name}> does not exist")))?;
-                self.back_reference(group)
-            }
-            digit @ '1'..='9' => {
-                let mut group = digit.to_digit(10).unwrap_or(0) as usize;
-                // Java takes more digits as long as such a group has been opened.
-                while let Some(more) = self.plain(0).and_then(|char| char.to_digit(10)) {
-                    let longer = group * 10 + more as usize;
-                    if longer > self.groups {
-                        break;
-                    }
-                    group = longer;
-                    self.at += 1;
-                }
-                self.back_reference(group)
-            }
-            _ => match self.escaped(token, false)? {
-                Set::Char(char) => self.literal(char),
-                set => self.set(&set),
-            },
-        };
-        self.atom(translated)
-    }
-
-    fn back_reference(&self, group: usize) -> String {
-        if group > self.groups {
-            // A group that does not exist, or not yet: never matches.
-            return "(?!)".to_owned();
-        }
-        if self.flags.ignore_case { format!(r"(?i:\{group})") } else { format!(r"(?:\{group})") }
-    }
-
-    fn literal(&self, char: char) -> String {
+    pub(super) fn literal(&self, char: char) -> String {
         self.set(&Set::Char(char))
     }
 
-    fn set(&self, set: &Set) -> String {
+    pub(super) fn set(&self, set: &Set) -> String {
         let text = set.to_pattern(self.flags.ignore_case);
         if self.flags.ignore_case && self.flags.unicode_case { format!("(?i:{text})") } else { text }
     }
@@ -373,101 +322,11 @@ impl Parser<'_> {
         }
     }
 
-    fn before_last_line_end(&self) -> String {
+    pub(super) fn before_last_line_end(&self) -> String {
         match (self.lines, self.flags.unix_lines) {
             (Lines::One, _) => r"\z".to_owned(),
             (_, true) => r"(?=\n?\z)".to_owned(),
             (_, false) => r"(?:(?=(?:\r\n|[\r\x{85}\x{2028}\x{2029}])?\z)|(?<!\r)(?=\n\z))".to_owned(),
         }
-    }
-
-    /// What `\` and this token stand for, in a class or outside, if that is a character or a set of them.
-    pub(super) fn escaped(&mut self, token: Token, in_class: bool) -> Result<Set, JavaRegexError> {
-        let set = |text: &str, negated| Set::Text { text: text.to_owned(), negated };
-        Ok(match token.char {
-            'd' => set("0-9", false),
-            'D' => set("0-9", true),
-            'w' => set(ASCII_WORD, false),
-            'W' => set(ASCII_WORD, true),
-            's' => set(r"\x{9}-\x{d}\x{20}", false),
-            'S' => set(r"\x{9}-\x{d}\x{20}", true),
-            'h' => set(HORIZONTAL_SPACE, false),
-            'H' => set(HORIZONTAL_SPACE, true),
-            // In front of a minus it is the vertical tab.
-            'v' if in_class && self.plain(0) == Some('-') => Set::Char('\u{b}'),
-            'v' => set(VERTICAL_SPACE, false),
-            'V' => set(VERTICAL_SPACE, true),
-            'p' | 'P' => self.property(token.char == 'P')?,
-            't' => Set::Char('\t'),
-            'n' => Set::Char('\n'),
-            'f' => Set::Char('\u{c}'),
-            'r' => Set::Char('\r'),
-            'a' => Set::Char('\u{7}'),
-            'e' => Set::Char('\u{1b}'),
-            'c' => {
-                let control = self.next().ok_or_else(|| self.syntax("illegal control escape sequence"))?;
-                Set::Char(self.code_point(u32::from(control.char) ^ 64)?)
-            }
-            '0' => Set::Char(self.octal()?),
-            'x' => Set::Char(self.hex()?),
-            'u' => Set::Char(self.utf16()?),
-            'X' if !in_class => return Err(self.unsupported(r"\X (grapheme clusters)")),
-            'N' => return Err(self.unsupported(r"\N (characters by name)")),
-            char if char.is_ascii_alphanumeric() => {
-                return Err(self.syntax(format!("illegal escape sequence \\{char}")));
-            }
-            char => Set::Char(char),
-        })
-    }
-
-    fn code_point(&self, code: u32) -> Result<char, JavaRegexError> {
-        char::from_u32(code).ok_or_else(|| self.unsupported("half a surrogate pair"))
-    }
-
-    fn digits(&mut self, radix: u32, min: usize, max: usize) -> Option<u32> {
-        let mut code = 0_u32;
-        for taken in 0..max {
-            match self.plain(0).and_then(|char| char.to_digit(radix)) {
-                Some(digit) => code = code.checked_mul(radix)?.checked_add(digit)?,
-                None if taken >= min => break,
-                None => return None,
-            }
-            self.at += 1;
-        }
-        Some(code)
-    }
-
-    fn octal(&mut self) -> Result<char, JavaRegexError> {
-        let three = self.plain(0).is_some_and(|char| char <= '3');
-        let code = self.digits(8, 1, if three { 3 } else { 2 });
-        self.code_point(code.ok_or_else(|| self.syntax("illegal octal escape sequence"))?)
-    }
-
-    fn hex(&mut self) -> Result<char, JavaRegexError> {
-        let illegal = "illegal hexadecimal escape sequence";
-        let code = if self.take('{') {
-            let code = self.digits(16, 1, 8).ok_or_else(|| self.syntax(illegal))?;
-            if !self.take('}') {
-                return Err(self.syntax(illegal));
-            }
-            code
-        } else {
-            self.digits(16, 2, 2).ok_or_else(|| self.syntax(illegal))?
-        };
-        self.code_point(code)
-    }
-
-    /// Four digits; two escapes that make a surrogate pair are one character.
-    fn utf16(&mut self) -> Result<char, JavaRegexError> {
-        let illegal = "illegal Unicode escape sequence";
-        let unit = self.digits(16, 4, 4).ok_or_else(|| self.syntax(illegal))?;
-        if (0xd800..0xdc00).contains(&unit) && self.plain(0) == Some('\\') && self.plain(1) == Some('u') {
-            self.at += 2;
-            let low = self.digits(16, 4, 4).ok_or_else(|| self.syntax(illegal))?;
-            let pair = [unit, low].map(|unit| unit as u16);
-            let char = char::decode_utf16(pair).next().and_then(Result::ok);
-            return char.ok_or_else(|| self.unsupported("half a surrogate pair"));
-        }
-        self.code_point(unit)
     }
 }

@@ -26,6 +26,9 @@ use crate::topic_partition::{TopicId, TopicPartition};
 pub(super) const CHUNK_RUNS: usize = 256;
 /// The largest value that is read.
 const MAX_VALUE_BYTES: usize = 1 << 20;
+/// The highest chunk number that is read, plus one: room for a million runs. Numbers come from a topic, and lists are made of
+/// so many items.
+pub(super) const MAX_CHUNKS: usize = 4096;
 const VERSION: i64 = 1;
 
 /// Which mapping: a source partition, and the topic it is copied to.
@@ -107,7 +110,8 @@ pub(super) fn decode_key(bytes: &[u8]) -> Result<(RunsKey, usize), RunsRecordErr
     let text = |name: &str| fields.get(name).and_then(Value::as_str).ok_or(RunsRecordError::BadKey);
     let number = |name: &str| fields.get(name).and_then(Value::as_i64).ok_or(RunsRecordError::BadKey);
     let partition = i32::try_from(number("partition")?).map_err(|_| RunsRecordError::BadKey)?;
-    let chunk = usize::try_from(number("chunk")?).map_err(|_| RunsRecordError::BadKey)?;
+    let chunk = usize::try_from(number("chunk")?).ok().filter(|chunk| *chunk < MAX_CHUNKS);
+    let chunk = chunk.ok_or(RunsRecordError::BadKey)?;
     let source = TopicPartition::new(text("topic")?, partition);
     Ok((RunsKey { source, target_topic: text("target")?.to_owned() }, chunk))
 }
@@ -340,9 +344,13 @@ mod tests {
     #[test]
     fn keys_come_back() {
         assert_eq!(decode_key(&encode_key(&key(), 7)), Ok((key(), 7)));
-        for bad in
-            [r#"{"topic":"t","partition":0,"chunk":0}"#, "[]", "x", r#"{"topic":"t","partition":-1e9,"chunk":0}"#]
-        {
+        for bad in [
+            r#"{"topic":"t","partition":0,"chunk":0}"#,
+            "[]",
+            "x",
+            r#"{"topic":"t","partition":-1e9,"chunk":0}"#,
+            r#"{"topic":"t","partition":0,"target":"t","chunk":4096}"#,
+        ] {
             assert_eq!(decode_key(bad.as_bytes()), Err(RunsRecordError::BadKey), "{bad}");
         }
     }

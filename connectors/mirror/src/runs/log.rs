@@ -4,7 +4,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use kafka_wire::runs::OffsetRun;
 
-use super::chunk::{Chunk, RunsKey, RunsRecord, TopicIds, chunks, encode_key};
+use super::chunk::{CHUNK_RUNS, Chunk, MAX_CHUNKS, RunsKey, RunsRecord, TopicIds, chunks, encode_key};
 use super::map::{Begin, PartitionMap};
 use super::store::StoredMap;
 
@@ -25,7 +25,7 @@ pub struct TrackedMap {
 impl TrackedMap {
     /// Takes a partition up. `stored` is what the topic holds for it ([`RunsStore::stored`](super::RunsStore::stored)); it
     /// goes on if it is about the same topics, and is replaced otherwise. `ids` are the topics as they are now; `max_runs`
-    /// bounds the map ([`DEFAULT_MAX_RUNS`](super::DEFAULT_MAX_RUNS)).
+    /// bounds the map ([`DEFAULT_MAX_RUNS`](super::DEFAULT_MAX_RUNS); at most a million).
     #[must_use]
     pub fn resume(key: RunsKey, ids: TopicIds, stored: Option<StoredMap>, begin: Begin, max_runs: usize) -> Self {
         let present = stored.as_ref().map_or(0, |stored| stored.chunks);
@@ -36,7 +36,15 @@ impl TrackedMap {
             }
             _ => PartitionMap::new(begin),
         };
-        Self { key, ids, map, max_runs, written: vec![None; present], present, changed: true }
+        Self {
+            key,
+            ids,
+            map,
+            max_runs: max_runs.min(MAX_CHUNKS * CHUNK_RUNS),
+            written: vec![None; present],
+            present,
+            changed: true,
+        }
     }
 
     /// The map.
