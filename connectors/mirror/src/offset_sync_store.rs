@@ -238,8 +238,11 @@ mod tests {
 
     #[test]
     fn slots_and_translations_are_those_of_java() {
-        let cases: Vec<Value> =
-            serde_json::from_str(include_str!("../../../tests/golden/offset_sync_store.json")).unwrap();
+        let cases: Vec<Value> = serde_json::from_str(include_str!(concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../../tests/golden/offset_sync_store.json"
+        )))
+        .unwrap();
         assert_eq!(cases.len(), 81);
         for case in cases {
             let mut store = OffsetSyncStore::new(case["must_read_to_end"].as_bool().unwrap());

@@ -254,8 +254,11 @@ mod tests {
 
     #[test]
     fn syncs_are_due_when_they_are_in_java() {
-        let cases: Vec<Value> =
-            serde_json::from_str(include_str!("../../../tests/golden/offset_sync_emit.json")).unwrap();
+        let cases: Vec<Value> = serde_json::from_str(include_str!(concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../../tests/golden/offset_sync_emit.json"
+        )))
+        .unwrap();
         assert_eq!(cases.len(), 24);
         for case in cases {
             let mut state = PartitionState::new(case["max_offset_lag"].as_i64().unwrap());
