@@ -103,6 +103,11 @@ impl<J> ConfigWriter<J> {
         self.take_if(|current| current.deadline <= now).map(|current| current.job)
     }
 
+    /// Takes the job under way if it still has batches to write and must not.
+    pub fn take_unfinished(&mut self, must_not: impl FnOnce(&J) -> bool) -> Option<J> {
+        self.take_if(|current| !current.rest.is_empty() && must_not(&current.job)).map(|current| current.job)
+    }
+
     fn take_if(&mut self, condition: impl FnOnce(&Current<J>) -> bool) -> Option<Current<J>> {
         if self.current.as_ref().is_some_and(condition) { self.current.take() } else { None }
     }
@@ -163,6 +168,18 @@ mod tests {
         writer.written(OpId(1), ConfigOffset(3));
 
         assert_eq!(writer.take_read_back(ConfigOffset(4)), Some(("job", VecDeque::from([batch("commit")]))));
+    }
+
+    #[test]
+    fn a_job_with_batches_left_can_be_called_off() {
+        let mut writer = ConfigWriter::default();
+
+        writer.writing("job", OpId(1), VecDeque::from([batch("commit")]), Now(10));
+        assert_eq!(writer.take_unfinished(|_| false), None);
+        assert_eq!(writer.take_unfinished(|_| true), Some("job"));
+
+        writer.writing("job", OpId(2), VecDeque::new(), Now(10));
+        assert_eq!(writer.take_unfinished(|_| true), None);
     }
 
     #[test]

@@ -26,6 +26,8 @@ pub(super) struct Changes {
     configs: BTreeSet<ConnectorName>,
     /// Connectors with another target state.
     targets: BTreeSet<ConnectorName>,
+    /// Connectors of which someone has committed a set of task configs, whether complete or not.
+    commits: BTreeSet<ConnectorName>,
     /// Connectors whose tasks have new configs.
     tasks: BTreeSet<ConnectorName>,
     /// Restarts that wait for the group to be settled; for each connector the one with the greatest impact.
@@ -59,14 +61,16 @@ impl Herder {
                 changes.rebalance = true;
                 changes.configs.remove(&connector);
                 changes.restarts.remove(&connector);
-                self.publisher.forget(&connector);
+                self.forget_instance(&connector);
             }
             ConfigChange::TasksUpdated { connector, tasks } => {
                 changes.rebalance = true;
-                self.end_fencing_of_former_tasks(&connector);
                 if !tasks.is_empty() {
-                    self.changes.tasks.insert(connector);
+                    changes.tasks.insert(connector.clone());
                 }
+                changes.commits.insert(connector.clone());
+                self.end_fencing_of_former_tasks(&connector);
+                self.call_off_task_configs(&connector);
             }
             ConfigChange::TargetStateChanged(connector) => {
                 changes.targets.insert(connector);
@@ -95,6 +99,9 @@ impl Herder {
         }
         for name in &changes.tasks {
             self.hold_tasks(name);
+        }
+        for name in &changes.commits {
+            self.compare_published(name);
         }
         if changes.rebalance {
             self.membership.want_rejoin();

@@ -258,7 +258,7 @@ impl Herder {
         }
     }
 
-    fn finish(&mut self, job: Job, result: Result<(), HerderError>) {
+    pub(super) fn finish(&mut self, job: Job, result: Result<(), HerderError>) {
         let outcome = match (&job, result) {
             (_, Err(error)) => Err(error),
             (Job::PutConnector(put), Ok(())) => Ok(self.put_reply(put)),

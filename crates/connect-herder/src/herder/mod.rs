@@ -27,7 +27,9 @@ mod units;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use connect_api::ConfigMap;
 
 use crate::action::Action;
 use crate::assignor;
@@ -39,7 +41,7 @@ use crate::config_writer::ConfigWriter;
 use crate::error::HerderError;
 use crate::event::Event;
 use crate::fencing::Fencings;
-use crate::ids::{Now, OpId, RequestId, TaskId};
+use crate::ids::{ConnectorName, Now, OpId, RequestId, TaskId};
 use crate::leadership::Leadership;
 use crate::membership::Membership;
 use crate::protocol::Subprotocol;
@@ -75,6 +77,8 @@ pub struct Herder {
     work: Work,
     restarts: AutoRestarts,
     publisher: Publisher,
+    /// The task configs that each instance here wanted last.
+    published: BTreeMap<ConnectorName, Vec<ConfigMap>>,
     writer: ConfigWriter<Job>,
     waiting: VecDeque<(RequestId, Command)>,
     replies: Replies,
@@ -126,6 +130,7 @@ impl Herder {
             catch_up: CatchUp::default(),
             work: Work::default(),
             publisher: Publisher::default(),
+            published: BTreeMap::new(),
             writer: ConfigWriter::default(),
             waiting: VecDeque::new(),
             replies: Replies::default(),
@@ -242,7 +247,7 @@ impl Herder {
             return;
         }
         self.phase = Phase::Stopping;
-        self.work.assign(std::collections::BTreeSet::new());
+        self.work.assign(BTreeSet::new());
         for id in self.replies.all() {
             self.reply(id, Err(shutting_down()));
         }

@@ -18,13 +18,14 @@ impl Herder {
                 let tasks_max = self.tasks_max(&name);
                 self.out.push(Action::ComputeTaskConfigs { name, tasks_max });
             } else {
-                self.publisher.forget(&name);
+                self.forget_instance(&name);
             }
         }
         if !self.is_settled() {
             return;
         }
         for (name, configs) in self.publisher.take_made() {
+            self.published.insert(name.clone(), configs.clone());
             if !self.config.task_configs_changed(&name, &configs) {
                 self.publisher.done(&name);
             } else if self.membership.is_leader() {
@@ -48,7 +49,7 @@ impl Herder {
         }
         if let Some(error) = self.too_many_tasks(name, count) {
             let unit = Unit::Connector(name.clone());
-            self.publisher.forget(name);
+            self.forget_instance(name);
             if self.work.broken(&unit) {
                 self.fail(&unit, &error);
             }
@@ -61,6 +62,29 @@ impl Herder {
             Err(_) => {
                 self.publisher.failed(name, self.now);
             }
+        }
+    }
+
+    /// An instance is gone, or does not count any more.
+    pub(super) fn forget_instance(&mut self, name: &ConnectorName) {
+        self.publisher.forget(name);
+        self.published.remove(name);
+    }
+
+    /// Someone has committed task configs of a connector whose instance may be here. They should be what the instance
+    /// wanted last; if not, two leaders or two instances have written at the same time, and the instance is asked again.
+    pub(super) fn compare_published(&mut self, name: &ConnectorName) {
+        if self.published.get(name).is_some_and(|published| self.config.task_configs_changed(name, published)) {
+            self.publisher.want(name);
+        }
+    }
+
+    /// Someone else has committed task configs between ours and our commit, which would commit nothing.
+    pub(super) fn call_off_task_configs(&mut self, connector: &ConnectorName) {
+        let ours = |job: &Job| matches!(job, Job::PutTaskConfigs { name, .. } if name == connector);
+        if let Some(job) = self.writer.take_unfinished(ours) {
+            let text = format!("other task configs of connector {connector} were written at the same time; try again");
+            self.finish(job, Err(HerderError::Conflict(text)));
         }
     }
 

@@ -19,7 +19,7 @@ impl Herder {
         for step in self.work.reconcile() {
             match step {
                 Step::Stop(Unit::Connector(name)) => {
-                    self.publisher.forget(&name);
+                    self.forget_instance(&name);
                     self.out.push(Action::StopConnector { name });
                 }
                 Step::Stop(Unit::Task(task)) => self.out.push(Action::StopTask { task }),
@@ -58,7 +58,9 @@ impl Herder {
 
     fn task_config_to_start(&self, task: &TaskId) -> Result<connect_api::ConfigMap, ConnectError> {
         let count = self.config.task_count(&task.connector) as usize;
-        if let Some(error) = self.too_many_tasks(&task.connector, count) {
+        // Java checks paused connectors too; their tasks could then not even be paused until someone resumes them.
+        let runs = self.target(&task.connector) == TargetState::Started;
+        if let Some(error) = self.too_many_tasks(&task.connector, count).filter(|_| runs) {
             return Err(error);
         }
         self.config
@@ -108,7 +110,7 @@ impl Herder {
     /// FAILED, and perhaps another try: not if only another config can help.
     pub(super) fn fail(&mut self, unit: &Unit, error: &ConnectError) {
         if let Unit::Connector(name) = unit {
-            self.publisher.forget(name);
+            self.forget_instance(name);
         }
         let mut trace = error.trace();
         if error.kind() != ErrorKind::Config
