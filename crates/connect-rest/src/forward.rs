@@ -141,9 +141,46 @@ pub struct HttpPeers {
 }
 
 impl HttpPeers {
-    /// Sends a signed internal request. `path` is below the worker's address, percent-encoded, without leading slash.
-    /// Anything but a 2xx is an error with the other worker's own words.
-    pub async fn send_signed(
+    /// `POST connectors/{connector}/tasks` at another worker: task configs for the leader, as a JSON array.
+    ///
+    /// Anything but a 2xx is an error with the other worker's own words. `signature` is the MAC over the body, base64, and
+    /// its algorithm.
+    pub async fn put_task_configs(
+        &self,
+        worker_url: &str,
+        connector: &str,
+        body: Bytes,
+        signature: Option<(&str, &str)>,
+    ) -> Result<(), HerderError> {
+        self.send_signed(
+            worker_url,
+            Method::POST,
+            &format!("connectors/{}/tasks", encode_segment(connector)),
+            body,
+            signature,
+        )
+        .await
+    }
+
+    /// `PUT connectors/{connector}/fence` at another worker (KIP-618). Errors as above.
+    pub async fn fence(
+        &self,
+        worker_url: &str,
+        connector: &str,
+        body: Bytes,
+        signature: Option<(&str, &str)>,
+    ) -> Result<(), HerderError> {
+        self.send_signed(
+            worker_url,
+            Method::PUT,
+            &format!("connectors/{}/fence", encode_segment(connector)),
+            body,
+            signature,
+        )
+        .await
+    }
+
+    async fn send_signed(
         &self,
         worker_url: &str,
         method: Method,
@@ -187,7 +224,7 @@ impl HttpPeers {
 }
 
 /// Percent-encodes one segment of a path, or one value of a query.
-pub fn encode_segment(text: &str) -> String {
+pub(crate) fn encode_segment(text: &str) -> String {
     let mut encoded = String::with_capacity(text.len());
     for byte in text.bytes() {
         match byte {

@@ -21,5 +21,5 @@ mod server;
 #[cfg(test)]
 mod tests;
 
-pub use forward::{HttpPeers, encode_segment};
+pub use forward::HttpPeers;
 pub use server::{RestOptions, Server, bind};

@@ -78,9 +78,9 @@ async fn listen(mut config: WorkerConfig) -> Result<(WorkerConfig, Vec<Server>),
             return Err("listeners: https is not supported by this version of Portage; use http".to_owned());
         }
         let (host, port) = listener.bind_address();
-        let server = connect_rest::bind(&host, port)
-            .await
-            .map_err(|error| format!("cannot listen on {host}:{port}: {error}; change listeners or end what holds the port"))?;
+        let server = connect_rest::bind(&host, port).await.map_err(|error| {
+            format!("cannot listen on {host}:{port}: {error}; change listeners or end what holds the port")
+        })?;
         info!(address = %server.address(), "REST API listens");
         if listener.is_public() {
             warn!("the REST API can be reached from other machines and asks nobody for a password");

@@ -7,6 +7,7 @@ use super::File;
 /// Each crate of the workspace and the crates of the workspace it may name. Arrows point down.
 const LAYERS: &[(&str, &[&str])] = &[
     ("kafka-wire", &[]),
+    ("kafka-wire-fuzz", &["kafka-wire"]),
     ("kafka-client", &["kafka-wire"]),
     ("kafka-embedded", &["kafka-wire"]),
     ("connect-api", &["kafka-wire"]),
@@ -43,7 +44,8 @@ const FOR_TESTS: &[&str] = &["kafka-embedded"];
 /// Crates from outside that only some of ours may name.
 const RESERVED: &[(&str, &[&str])] = &[
     ("axum", &["connect-rest"]),
-    ("hyper", &["connect-rest"]),
+    // In the client for one thing: OAuth's token endpoint.
+    ("hyper", &["connect-rest", "kafka-client"]),
     // In the specs it asks our connections for what no call of ours does.
     ("kafka-protocol", &["kafka-client", "kafka-embedded", "system-tests"]),
     // The independent witness: traffic of the demo, and the specs. Never the product's own data path.
