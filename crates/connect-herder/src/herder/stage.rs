@@ -1,7 +1,7 @@
 //! What the worker is doing, in words: for requests that time out, and for `/health` (Java: `TickThreadStage`).
 
 use super::{Herder, Phase};
-use crate::ids::Now;
+use crate::ids::{Generation, Now};
 use crate::view::Stage;
 
 /// The stage of now, and the one before.
@@ -77,6 +77,8 @@ impl Herder {
         let text = || self.stage_text().unwrap_or_default();
         match self.phase {
             Phase::New | Phase::Reading { .. } => Stage::Starting(text()),
+            // A coordinator that is not there yet belongs to starting; one that has gone does not.
+            Phase::Working if self.membership.last_completed() == Generation::NONE => Stage::Starting(text()),
             Phase::Working if self.catch_up.is_blocked() || self.coordinator_unknown_since.is_some() => {
                 Stage::Impaired(text())
             }
