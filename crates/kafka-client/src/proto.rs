@@ -17,6 +17,7 @@ use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion, StrBytes};
 
 use crate::error::ClientError;
 
+/// The APIs by name.
 pub use kafka_protocol::messages::ApiKey as Api;
 
 /// A request this client can send: its API, the versions we speak, and the answer it gets.

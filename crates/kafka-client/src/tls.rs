@@ -11,7 +11,7 @@ mod verifier;
 
 use std::fmt;
 use std::io;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Once};
 use std::time::SystemTime;
 
 use rustls::crypto::{CryptoProvider, ring};
@@ -44,8 +44,11 @@ impl Tls {
 
     /// Reads certificates and keys, so that a mistake is reported before anything is connected.
     pub(crate) fn check(&self) -> Result<(), ConfigError> {
+        static WARNED: Once = Once::new();
         if !self.settings.verify_hostname {
-            warn!("host names of brokers are not verified (ssl.endpoint.identification.algorithm is empty)");
+            WARNED.call_once(|| {
+                warn!("host names of brokers are not verified (ssl.endpoint.identification.algorithm is empty)");
+            });
         }
         self.current().map(|_| ())
     }

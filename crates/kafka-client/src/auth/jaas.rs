@@ -211,4 +211,18 @@ mod tests {
 
         assert!(!format!("{:?}", Jaas::parse(line).unwrap()).contains("s3cret"));
     }
+
+    proptest::proptest! {
+        #[test]
+        fn no_line_makes_it_panic(line in r#"(org\.apache\.kafka\.common\.security\.plain\.PlainLoginModule )?(required )?[a-z=";'\\0-9 \u{e4}\u{1f600}]*"#) {
+            let _ = Jaas::parse(&line);
+        }
+
+        #[test]
+        fn what_is_quoted_as_java_quotes_is_read_back(value in "\\PC*") {
+            let quoted = value.replace('\\', "\\\\").replace('"', "\\\"");
+            let line = format!("org.apache.kafka.common.security.plain.PlainLoginModule required a=\"{quoted}\";");
+            proptest::prop_assert_eq!(option(&line, "a"), value);
+        }
+    }
 }

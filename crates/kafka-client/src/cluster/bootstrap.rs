@@ -1,6 +1,7 @@
 //! Finding the cluster: from `bootstrap.servers` to the first answer, and back there when no known
 //! broker answers any more (KIP-899).
 
+use std::collections::BTreeSet;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
@@ -12,7 +13,7 @@ use super::pool::{Pool, Purpose};
 use super::retry::{Backoff, chance};
 use super::{Cluster, Inner, Metadata, refresh};
 use crate::config::ClientConfig;
-use crate::connection::{Connection, Connector, Endpoint};
+use crate::connection::{Connection, Connector, Endpoint, lock};
 use crate::error::ClientError;
 
 impl Cluster {
@@ -23,14 +24,7 @@ impl Cluster {
     /// Refused credentials or certificates fail at once. Otherwise [`ClientError::Connect`] with the
     /// last reason.
     pub async fn connect(config: ClientConfig) -> Result<Cluster, ClientError> {
-        for unknown in config.unknown_keys() {
-            warn!(
-                client_id = config.client_id(),
-                key = %unknown.key,
-                did_you_mean = unknown.did_you_mean,
-                "unknown configuration key ignored"
-            );
-        }
+        warn_of_unknown_keys(&config);
         let cluster = Cluster::unconnected(Connector::new(config)?);
         let deadline = Instant::now() + cluster.config().api_timeout();
         let backoff = Backoff::reconnects(cluster.config());
@@ -112,6 +106,17 @@ impl Cluster {
         match last {
             Some(error) if !self.config().rebootstrap() => Err(error),
             _ => self.bootstrap().await,
+        }
+    }
+}
+
+/// Once for each key, however many clients are made with it.
+fn warn_of_unknown_keys(config: &ClientConfig) {
+    static WARNED: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+    for unknown in config.unknown_keys() {
+        if lock(&WARNED).insert(unknown.key.clone()) {
+            let (key, did_you_mean) = (&unknown.key, unknown.did_you_mean);
+            warn!(client_id = config.client_id(), key, did_you_mean, "unknown configuration key ignored");
         }
     }
 }

@@ -22,7 +22,8 @@ pub enum Purpose {
     Fetch,
     /// Produce: large writes.
     Produce,
-    /// Group membership: a JoinGroup is answered when the rebalance ends.
+    /// Group membership: a JoinGroup is answered when the rebalance ends. Two members of groups with the
+    /// same coordinator want a [`super::Cluster`] each.
     Group,
     /// Transaction coordinator: must not wait behind a group or a batch.
     Transaction,

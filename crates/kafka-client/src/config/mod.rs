@@ -57,15 +57,6 @@ pub struct UnknownKey {
     pub did_you_mean: Option<&'static str>,
 }
 
-/// How the addresses of a broker name are used (`client.dns.lookup`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DnsLookup {
-    /// Try all addresses of a name in turn.
-    UseAllDnsIps,
-    /// The same, and bootstrap names are replaced by the addresses behind them.
-    ResolveCanonicalBootstrapServersOnly,
-}
-
 /// Kafka's client keys, typed. Cheap to clone. `Debug` hides secrets.
 #[derive(Clone)]
 pub struct ClientConfig {
@@ -78,7 +69,6 @@ struct Inner {
     unknown: Vec<UnknownKey>,
     client_id: String,
     bootstrap: Vec<(String, u16)>,
-    dns_lookup: DnsLookup,
     request_timeout: Duration,
     api_timeout: Duration,
     retry_backoff: Duration,
@@ -102,6 +92,10 @@ impl ClientConfig {
     /// The first key whose value is missing or cannot be read.
     pub fn parse(props: &Properties) -> Result<ClientConfig, ConfigError> {
         let reader = Reader(props);
+        // All addresses of a name are tried either way. The second way also asks for a server's canonical
+        // name, which only Kerberos needs.
+        let lookups = [("use_all_dns_ips", ()), ("resolve_canonical_bootstrap_servers_only", ())];
+        reader.choice("client.dns.lookup", &lookups)?;
         let inner = Inner {
             unknown: props
                 .keys()
@@ -110,13 +104,6 @@ impl ClientConfig {
                 .collect(),
             client_id: reader.text("client.id").unwrap_or_default().to_owned(),
             bootstrap: bootstrap_servers(reader.required("bootstrap.servers")?)?,
-            dns_lookup: reader.choice(
-                "client.dns.lookup",
-                &[
-                    ("use_all_dns_ips", DnsLookup::UseAllDnsIps),
-                    ("resolve_canonical_bootstrap_servers_only", DnsLookup::ResolveCanonicalBootstrapServersOnly),
-                ],
-            )?,
             request_timeout: reader.millis("request.timeout.ms", 30_000)?,
             api_timeout: reader.millis("default.api.timeout.ms", 60_000)?,
             retry_backoff: reader.millis("retry.backoff.ms", 100)?,
@@ -164,11 +151,6 @@ impl ClientConfig {
     /// `bootstrap.servers`, as host and port.
     pub fn bootstrap_servers(&self) -> &[(String, u16)] {
         &self.inner.bootstrap
-    }
-
-    /// `client.dns.lookup`.
-    pub fn dns_lookup(&self) -> DnsLookup {
-        self.inner.dns_lookup
     }
 
     /// `request.timeout.ms` (30 s): how long one request may go unanswered.

@@ -19,6 +19,8 @@ use crate::tls;
 const SLICES_MAX: usize = 64;
 /// Read buffer when nothing is known about what comes.
 const READ_CHUNK: usize = 64 * 1024;
+/// With less room than this a new buffer is begun: responses that somebody keeps hold on to the old one.
+const READ_ROOM_MIN: usize = 4 * 1024;
 /// An idle time for connections that have none: a century is long enough and cannot overflow.
 const NEVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
@@ -131,16 +133,21 @@ async fn read_frame(
     shared: &Shared,
 ) -> io::Result<Bytes> {
     loop {
-        let mut missing = READ_CHUNK;
+        let mut missing = None;
         if let Some(head) = buffer.first_chunk::<4>() {
             let size = frame_size(*head, frame_bytes_max)?;
             if buffer.len() >= 4 + size {
                 buffer.advance(4);
                 return Ok(buffer.split_to(size).freeze());
             }
-            missing = 4 + size - buffer.len();
+            missing = Some(4 + size - buffer.len());
         }
-        buffer.reserve(missing);
+        let room = buffer.capacity() - buffer.len();
+        match missing {
+            Some(missing) => buffer.reserve(missing),
+            None if room < READ_ROOM_MIN => buffer.reserve(READ_CHUNK),
+            None => {}
+        }
         match socket.read_buf(buffer).await? {
             0 => return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the broker closed the connection")),
             bytes => shared.stats.read(bytes),
