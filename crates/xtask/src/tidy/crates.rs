@@ -8,6 +8,7 @@ use super::File;
 const LAYERS: &[(&str, &[&str])] = &[
     ("kafka-wire", &[]),
     ("kafka-wire-fuzz", &["kafka-wire"]),
+    ("kafka-wire-fuzz", &["kafka-wire"]),
     ("kafka-client", &["kafka-wire"]),
     ("kafka-embedded", &["kafka-wire"]),
     ("connect-api", &["kafka-wire"]),
