@@ -20,6 +20,9 @@ pub fn binary() -> &'static Path {
 fn build() -> PathBuf {
     let profile = if cfg!(debug_assertions) { "dev" } else { "release" };
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    // `cargo test` has said where *our* manifest is; build scripts that ask for it (ring's does) would run again for that,
+    // and everything on top of them be built again, each time.
+    cargo.env_remove("CARGO_MANIFEST_DIR").env_remove("CARGO_MANIFEST_PATH");
     cargo.current_dir(workspace::root()).args(["build", "--quiet", "--package", "portage", "--profile", profile]);
     cargo.arg("--target-dir").arg(workspace::target());
     let built = cargo.stdin(Stdio::null()).output().unwrap_or_else(|e| panic!("cannot run cargo: {e}"));

@@ -11,8 +11,11 @@ pub(crate) fn root() -> PathBuf {
 
 /// Runs `cargo` with these arguments.
 pub(crate) fn cargo(arguments: &[&str]) -> Result<(), String> {
-    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
-    run("cargo", Command::new(cargo).args(arguments))
+    let mut cargo = Command::new(std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned()));
+    // `cargo run` has said where *our* manifest is; build scripts that ask for it (ring's does) would run again for that,
+    // and everything on top of them be built again.
+    cargo.env_remove("CARGO_MANIFEST_DIR").env_remove("CARGO_MANIFEST_PATH");
+    run("cargo", cargo.args(arguments))
 }
 
 /// Runs `command`, which is shown as `name` and its arguments, to its end.
