@@ -1,8 +1,11 @@
-//! Talking to a Kafka cluster: connections, authentication, metadata, routing and retries, and the
-//! admin calls. Knows nothing of Connect.
+//! Talking to a Kafka cluster: connections, authentication, metadata, routing and retries, and on top of
+//! them records, groups and administration. Knows nothing of Connect.
 //!
 //! Reading order: [`config`] (Kafka's client keys), [`connection`] (one pipelined connection to one
-//! broker), [`cluster`] (who leads what, and the one way to retry), [`admin`] (batched typed calls).
+//! broker), [`cluster`] (who leads what, and the one way to retry), [`codes`] (every error of Kafka's and
+//! what to do about it). Above these, each usable alone: [`fetcher`] and [`producer`] (whole batches, in
+//! and out, within a [`budget`]), [`group`] (membership of any type), [`log`] (a topic as a log), [`admin`]
+//! (batched typed calls).
 #![warn(missing_docs)]
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 

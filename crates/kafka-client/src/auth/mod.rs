@@ -121,7 +121,7 @@ struct Exchange<'a> {
 impl Exchange<'_> {
     fn refused(&self, reason: impl Into<String>) -> ClientError {
         ClientError::Auth {
-            broker: self.connection.signed_endpoint(),
+            broker: self.connection.name(),
             mechanism: self.mechanism.name().to_owned(),
             reason: reason.into(),
         }

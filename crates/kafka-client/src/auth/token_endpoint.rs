@@ -37,9 +37,7 @@ impl TokenError {
     pub(super) fn into_client_error(self, exchange: &Exchange<'_>) -> ClientError {
         match self {
             TokenError::Refused(reason) => exchange.refused(reason),
-            TokenError::Unavailable(reason) => {
-                ClientError::Connect { broker: exchange.connection.endpoint().to_string(), reason }
-            }
+            TokenError::Unavailable(reason) => ClientError::Connect { broker: exchange.connection.name(), reason },
         }
     }
 }

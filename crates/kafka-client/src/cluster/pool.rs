@@ -81,7 +81,10 @@ impl Pool {
         let (dialer, wanted) = (self.dialer.clone(), endpoint.clone());
         let attempt = tokio::spawn(async move { dialer.dial(&slot, &wanted, purpose).await });
         attempt.await.unwrap_or_else(|error| {
-            Err(ClientError::Connect { broker: endpoint.to_string(), reason: format!("attempt ended early: {error}") })
+            Err(ClientError::Connect {
+                broker: endpoint.seen_by(self.connector().config().client_id()),
+                reason: format!("attempt ended early: {error}"),
+            })
         })
     }
 
@@ -132,7 +135,8 @@ impl Dialer {
                 attempt.failures = attempt.failures.saturating_add(1);
                 let pause = Backoff::reconnects(config).pause(attempt.failures, chance());
                 attempt.not_before = Some(Instant::now() + pause);
-                debug!(broker = %endpoint, ?purpose, failures = attempt.failures, %error, "connection attempt failed");
+                let client_id = config.client_id();
+                debug!(client_id, ?purpose, failures = attempt.failures, %error, "connection attempt failed");
                 if matches!(error, ClientError::Auth { .. }) {
                     lock(&self.refused).insert(endpoint.node_id, (Instant::now(), error.clone()));
                 }

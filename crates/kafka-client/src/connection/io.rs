@@ -179,7 +179,7 @@ fn frame_size(head: [u8; 4], frame_bytes_max: usize) -> io::Result<usize> {
 /// Ends the connection. In TLS 1.3 a broker refuses our certificate after the handshake, that is here.
 fn fail(shared: &Shared, error: &io::Error) {
     match tls::refusal(error) {
-        Some(reason) => shared.close_with(ClientError::Tls { broker: shared.endpoint.to_string(), reason }),
+        Some(reason) => shared.close_with(ClientError::Tls { broker: shared.name(), reason }),
         None => shared.close(&error.to_string()),
     }
 }

@@ -61,6 +61,13 @@ impl fmt::Display for Endpoint {
     }
 }
 
+impl Endpoint {
+    /// The address with the client id, so that a message tells whose connection it was.
+    pub(crate) fn seen_by(&self, client_id: &str) -> String {
+        if client_id.is_empty() { self.to_string() } else { format!("{self} [client {client_id}]") }
+    }
+}
+
 /// A connection to a broker. Clones share it; it is closed when the last is dropped.
 #[derive(Clone)]
 pub struct Connection(Arc<Handle>);
@@ -95,7 +102,8 @@ impl Connection {
     }
 
     /// Writes a request now and leaves the answer for later. Requests started one after the other on
-    /// a connection are written, executed and answered in that order.
+    /// a connection are written, executed and answered in that order. `timeout` begins when the request
+    /// takes its place in line: waiting out a throttle (KIP-219) and re-authentication come before.
     pub async fn start<R: KafkaRequest>(
         &self,
         fill: impl FnOnce(i16) -> Result<R, ClientError> + Send,
@@ -142,7 +150,7 @@ impl Connection {
     /// The negotiated version of `R`, not above `cap`.
     fn require<R: KafkaRequest>(&self, cap: i16) -> Result<i16, ClientError> {
         self.version_of(R::API).map(|version| version.min(cap)).ok_or_else(|| ClientError::UnsupportedVersion {
-            broker: self.0.0.endpoint.to_string(),
+            broker: self.0.0.name(),
             api: R::API,
             min: R::MIN_VERSION,
             max: R::MAX_VERSION,
@@ -252,9 +260,9 @@ impl Connection {
         self.enqueue_ungated::<R>(version, frame, Vec::new(), self.0.0.request_timeout).await?.await
     }
 
-    /// The broker's address, with the client id.
-    pub(crate) fn signed_endpoint(&self) -> String {
-        self.0.0.signed(&self.0.0.endpoint.to_string())
+    /// The broker's address with the client id.
+    pub(crate) fn name(&self) -> String {
+        self.0.0.name()
     }
 
     /// KIP-219: after an answer with a throttle time the client stays quiet that long.

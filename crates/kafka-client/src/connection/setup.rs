@@ -90,20 +90,15 @@ impl Connector {
     }
 
     async fn open_any_address(&self, endpoint: &Endpoint, patience: Duration) -> Result<Connection, ClientError> {
-        let connect_error = |reason: String| ClientError::Connect {
-            broker: endpoint.to_string(),
-            reason: match self.config.client_id() {
-                "" => reason,
-                id => format!("{reason} [client {id}]"),
-            },
-        };
+        let name = endpoint.seen_by(self.config.client_id());
+        let connect_error = |reason: String| ClientError::Connect { broker: name.clone(), reason };
         let mut last = connect_error("the name has no address".to_owned());
         for address in resolve(endpoint, patience).await.map_err(connect_error)? {
             match timeout(patience, self.open_address(endpoint, address)).await {
                 Ok(Ok(connection)) => return Ok(connection),
                 Ok(Err(OpenError::Socket(reason))) => last = connect_error(format!("{address}: {reason}")),
                 Ok(Err(OpenError::Client(ClientError::Closed { reason, .. }))) => {
-                    last = ClientError::Connect { broker: endpoint.to_string(), reason };
+                    last = connect_error(format!("{address}: {reason}"));
                 }
                 Ok(Err(OpenError::Client(error))) if error.is_retriable() => last = error,
                 Ok(Err(OpenError::Client(error))) => return Err(error),
@@ -124,7 +119,10 @@ impl Connector {
             let socket =
                 self.security.tls.connect(&endpoint.host, socket).await.map_err(|error| {
                     match tls::refusal(&error) {
-                        Some(reason) => OpenError::Client(ClientError::Tls { broker: endpoint.to_string(), reason }),
+                        Some(reason) => OpenError::Client(ClientError::Tls {
+                            broker: endpoint.seen_by(self.config.client_id()),
+                            reason,
+                        }),
                         None => OpenError::Socket(format!("TLS handshake: {error}")),
                     }
                 })?;

@@ -84,7 +84,7 @@ impl Shared {
     }
 
     pub(super) fn close(&self, reason: &str) {
-        self.close_with(ClientError::Closed { broker: self.endpoint.to_string(), reason: self.signed(reason) });
+        self.close_with(ClientError::Closed { broker: self.name(), reason: reason.to_owned() });
     }
 
     pub(super) fn close_with(&self, error: ClientError) {
@@ -106,16 +106,16 @@ impl Shared {
         self.queue()
             .closed
             .clone()
-            .unwrap_or_else(|| ClientError::Closed { broker: self.endpoint.to_string(), reason: self.signed(reason) })
+            .unwrap_or_else(|| ClientError::Closed { broker: self.name(), reason: reason.to_owned() })
     }
 
     pub(super) fn timed_out(&self, api: ApiKey, started: Instant) -> ClientError {
-        ClientError::timeout(self.signed(&format!("{api:?} at {}", self.endpoint)), started.elapsed())
+        ClientError::timeout(format!("{api:?} at {}", self.name()), started.elapsed())
     }
 
-    /// `text` with the client id, so that a line in a log tells whose connection it was.
-    pub(super) fn signed(&self, text: &str) -> String {
-        if self.client_id.is_empty() { text.to_owned() } else { format!("{text} [client {}]", self.client_id) }
+    /// The broker's address with the client id.
+    pub(super) fn name(&self) -> String {
+        self.endpoint.seen_by(&self.client_id)
     }
 
     pub(super) fn is_session_over(&self) -> bool {
