@@ -29,6 +29,7 @@ pub mod protocol;
 pub mod publisher;
 pub mod replies;
 pub mod restart;
+pub mod seals;
 pub mod service;
 pub mod settings;
 #[cfg(test)]

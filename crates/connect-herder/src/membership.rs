@@ -97,9 +97,11 @@ impl Membership {
         self.offered.offered().iter().filter_map(offer).collect()
     }
 
-    /// A join has completed. Answers whether one was under way.
+    /// A join has completed. Answers whether one was under way. It may do so twice: a join that was sent while the one
+    /// before was being answered is answered too, and it is the later answer that has to be followed by a sync.
     pub fn joined(&mut self, generation: Generation, member_id: MemberId, protocol: Option<Subprotocol>) -> bool {
-        if self.phase != Phase::Joining {
+        let news = self.phase == Phase::Joining || (self.phase == Phase::Syncing && generation >= self.generation);
+        if !news {
             return false;
         }
         self.phase = Phase::Syncing;

@@ -43,6 +43,7 @@ impl Herder {
         }
         self.version += 1;
         self.tick_due = true;
+        self.seals.record(key);
         for change in self.config.apply(offset, key, value) {
             if self.phase == Phase::Working {
                 self.note(change);

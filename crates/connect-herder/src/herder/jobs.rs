@@ -34,6 +34,8 @@ pub(super) enum Job {
         id: RequestId,
         request: RestartRequest,
     },
+    /// A restart that this worker wants itself.
+    Repair(RestartRequest),
     /// Without a command it comes from an instance on this worker.
     PutTaskConfigs {
         id: Option<RequestId>,
@@ -63,7 +65,7 @@ impl Job {
             | Self::AlterOffsets(AlterOffsets { id, .. })
             | Self::Fence { waiter: Waiter::Command(id), .. } => Some(*id),
             Self::PutTaskConfigs { id, .. } => *id,
-            Self::SessionKey(_) | Self::Fence { .. } | Self::FencedCount { .. } => None,
+            Self::SessionKey(_) | Self::Fence { .. } | Self::FencedCount { .. } | Self::Repair(_) => None,
         }
     }
 
@@ -85,7 +87,7 @@ impl Job {
             Self::StopConnector { name, .. } => {
                 format!("writing the STOPPED target stage for connector {name} to the config topic")
             }
-            Self::Restart { request, .. } => {
+            Self::Restart { request, .. } | Self::Repair(request) => {
                 format!("writing restart request for connector {} to the config topic", request.connector)
             }
             Self::PutTaskConfigs { name, configs, .. } => {
@@ -197,7 +199,7 @@ impl Herder {
                 let target = ConfigRecord::TargetState { connector: name.clone(), state: Some(TargetState::Stopped) };
                 vec![leader(&[tasks, target])]
             }
-            Job::Restart { request, .. } => {
+            Job::Restart { request, .. } | Job::Repair(request) => {
                 self.existing(&request.connector, "Unknown connector: {}")?;
                 vec![leader(&[ConfigRecord::Restart(request.clone())])]
             }

@@ -53,6 +53,7 @@ use crate::view::{ClusterView, GroupView};
 use crate::work::{Unit, Work};
 
 use changes::Changes;
+use crate::seals::Seals;
 use commands::Pending;
 use fencing::Waiter;
 use jobs::Job;
@@ -79,6 +80,9 @@ pub struct Herder {
     publisher: Publisher,
     /// The task configs that each instance here wanted last.
     published: BTreeMap<ConnectorName, Vec<ConfigMap>>,
+    seals: Seals,
+    /// Instances that have started without a seal and have not published since.
+    unsealed_starts: BTreeSet<ConnectorName>,
     writer: ConfigWriter<Job>,
     waiting: VecDeque<(RequestId, Command)>,
     replies: Replies,
@@ -131,6 +135,8 @@ impl Herder {
             work: Work::default(),
             publisher: Publisher::default(),
             published: BTreeMap::new(),
+            seals: Seals::default(),
+            unsealed_starts: BTreeSet::new(),
             writer: ConfigWriter::default(),
             waiting: VecDeque::new(),
             replies: Replies::default(),
@@ -210,7 +216,9 @@ impl Herder {
                 self.maintain_publishing();
                 self.maintain_asks();
                 self.maintain_session_key();
+                self.maintain_repairs();
                 self.maintain_jobs();
+                self.maintain_eager();
                 self.reconcile();
                 self.maintain_join();
             }
@@ -304,6 +312,7 @@ impl Herder {
             self.restarts.next_timeout().filter(|_| self.is_settled()),
             self.writer.next_timeout(),
             self.session_key_timeout(),
+            self.repair_timeout(),
         ];
         let working = working.into_iter().filter(|_| self.phase == Phase::Working);
         always.into_iter().chain(working).flatten().min()

@@ -7,7 +7,8 @@ use super::jobs::Job;
 use crate::action::Action;
 use crate::config_log::TargetState;
 use crate::error::HerderError;
-use crate::ids::ConnectorName;
+use crate::ids::{ConnectorName, Now};
+use crate::restart::RestartRequest;
 use crate::work::{Run, Unit};
 
 impl Herder {
@@ -26,7 +27,8 @@ impl Herder {
         }
         for (name, configs) in self.publisher.take_made() {
             self.published.insert(name.clone(), configs.clone());
-            if !self.config.task_configs_changed(&name, &configs) {
+            let sealed = !self.unsealed_starts.contains(&name);
+            if sealed && !self.config.task_configs_changed(&name, &configs) {
                 self.publisher.done(&name);
             } else if self.membership.is_leader() {
                 self.writer.push(Job::PutTaskConfigs { id: None, name, configs });
@@ -69,11 +71,31 @@ impl Herder {
     pub(super) fn forget_instance(&mut self, name: &ConnectorName) {
         self.publisher.forget(name);
         self.published.remove(name);
+        self.unsealed_starts.remove(name);
+    }
+
+    /// Has connectors restarted that have been inconsistent for too long: when they start, they publish their tasks.
+    pub(super) fn maintain_repairs(&mut self) {
+        if !self.membership.is_leader() {
+            self.seals.forget_repairs();
+        } else if self.is_settled() {
+            for connector in self.seals.take_repairs(&self.config, self.now) {
+                let request = RestartRequest { connector, only_failed: false, include_tasks: false };
+                self.writer.push(Job::Repair(request));
+            }
+        }
+    }
+
+    pub(super) fn repair_timeout(&self) -> Option<Now> {
+        self.seals.next_timeout().filter(|_| self.is_settled() && self.membership.is_leader())
     }
 
     /// Someone has committed task configs of a connector whose instance may be here. They should be what the instance
     /// wanted last; if not, two leaders or two instances have written at the same time, and the instance is asked again.
     pub(super) fn compare_published(&mut self, name: &ConnectorName) {
+        if !self.seals.is_broken(name) {
+            self.unsealed_starts.remove(name);
+        }
         if self.published.get(name).is_some_and(|published| self.config.task_configs_changed(name, published)) {
             self.publisher.want(name);
         }

@@ -199,6 +199,14 @@ impl Herder {
             .map(|since| Now(since.0.saturating_add(self.settings.coordinator_grace_ms)))
     }
 
+    /// An eager worker gives up everything before it joins.
+    pub(super) fn maintain_eager(&mut self) {
+        if self.is_eager() && self.membership.wants_join() && !self.catch_up.is_blocked() {
+            self.membership.revoke_all();
+            self.work.assign(BTreeSet::new());
+        }
+    }
+
     /// Joins if it is wanted and nothing stands against it. Whatever stops here stops first: in the next round someone
     /// else may start it.
     pub(super) fn maintain_join(&mut self) {
@@ -210,11 +218,6 @@ impl Herder {
                 self.read_to_catch_up();
             }
             return;
-        }
-        if self.is_eager() && self.work.assigned().next().is_some() {
-            self.membership.revoke_all();
-            self.work.assign(BTreeSet::new());
-            self.reconcile();
         }
         if self.work.stopping().next().is_some() {
             return;

@@ -77,10 +77,15 @@ impl Herder {
         if !self.work.started(&unit) {
             return;
         }
+        let changed = self.work.take_changed(&unit);
         self.restarts.started(&unit, self.now);
         self.write_running_status(&unit);
         if let Unit::Connector(name) = &unit {
             if self.target(name) == TargetState::Started {
+                // A config that has been written again must not restart tasks which it does not change (as in Java).
+                if !changed && self.seals.is_broken(name) {
+                    self.unsealed_starts.insert(name.clone());
+                }
                 self.publisher.want(name);
             }
             self.answer_starts(&unit, &Ok(Reply::Done));

@@ -8,6 +8,8 @@ use crate::event::GroupEvent;
 use crate::ids::{Generation, MemberId};
 
 pub(super) const SESSION_TIMEOUT_MS: u64 = 10_000;
+/// The reason of a `Lost` that answers a join.
+pub(super) const JOIN_REFUSED: &str = "join of an unknown member";
 const REBALANCE_TIMEOUT_MS: u64 = 60_000;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,13 +86,13 @@ impl Coordinator {
         self.maybe_complete(now);
     }
 
-    fn lost(&mut self, who: (usize, u32)) {
-        self.out.push((who, GroupEvent::Lost { reason: "unknown member".to_owned() }));
+    fn lost(&mut self, who: (usize, u32), reason: &str) {
+        self.out.push((who, GroupEvent::Lost { reason: reason.to_owned() }));
     }
 
     fn join(&mut self, now: u64, who: (usize, u32), member: Option<MemberId>, protocols: Vec<(String, Bytes)>) {
         let id = match member {
-            Some(id) if !self.members.contains_key(&id) => return self.lost(who),
+            Some(id) if !self.members.contains_key(&id) => return self.lost(who, JOIN_REFUSED),
             Some(id) => id,
             None => {
                 self.next_member += 1;
@@ -197,11 +199,11 @@ impl Coordinator {
         assignments: Vec<(MemberId, Bytes)>,
     ) {
         let Some(member) = self.members.get_mut(id).filter(|_| generation.0 == self.generation) else {
-            return self.lost(who);
+            return self.lost(who, "sync of an unknown member");
         };
         member.heard_of = now;
         match self.state {
-            State::Empty => self.lost(who),
+            State::Empty => self.lost(who, "sync of an unknown member"),
             State::Preparing(_) => self.out.push((who, GroupEvent::RebalanceNeeded)),
             State::Stable => self.answer_sync(id),
             State::Completing => {
@@ -232,7 +234,7 @@ impl Coordinator {
 
     fn heartbeat(&mut self, now: u64, who: (usize, u32), id: &MemberId, generation: Generation) {
         let Some(member) = self.members.get_mut(id).filter(|_| generation.0 == self.generation) else {
-            return self.lost(who);
+            return self.lost(who, "heartbeat of an unknown member");
         };
         member.heard_of = now;
         if matches!(self.state, State::Preparing(_)) && !member.joined {

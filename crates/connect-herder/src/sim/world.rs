@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::AddAssign;
 
-use super::coordinator::{Coordinator, Request};
+use super::coordinator::{Coordinator, JOIN_REFUSED, Request};
 use super::faults::Faults;
 use super::instances::Instances;
 use super::people::People;
@@ -70,6 +70,8 @@ pub(super) enum Happening {
     Instance(super::instances::Progress),
 }
 
+type Protocols = Vec<(String, bytes::Bytes)>;
+
 /// A worker: its herder, and the shell around it.
 pub(super) struct Worker {
     pub(super) herder: Herder,
@@ -90,7 +92,9 @@ pub(super) struct Worker {
     pub(super) protocol: Subprotocol,
     member: Option<MemberId>,
     generation: Generation,
-    joining: bool,
+    /// The join under way, and one that came since.
+    joining: Option<Protocols>,
+    newer_join: Option<Protocols>,
     pub(super) joined_at: u64,
     heard_of_coordinator: u64,
     told_unknown: bool,
@@ -103,6 +107,8 @@ pub(super) struct Worker {
     /// Commands on their way to it.
     pub(super) coming: BTreeSet<RequestId>,
     wake_at: Option<u64>,
+    /// Words of the coordinator arrive in order: not before this.
+    group_word_at: u64,
     /// Timers without time passing.
     idle_wakes: (u64, u32),
 }
@@ -199,7 +205,8 @@ impl World {
             protocol,
             member: None,
             generation: Generation::NONE,
-            joining: false,
+            joining: None,
+            newer_join: None,
             joined_at: 0,
             heard_of_coordinator: self.now,
             told_unknown: false,
@@ -211,6 +218,7 @@ impl World {
             open: BTreeSet::new(),
             coming: BTreeSet::new(),
             wake_at: None,
+            group_word_at: 0,
             idle_wakes: (0, 0),
         }
     }
@@ -366,21 +374,24 @@ impl World {
             Action::Reply { id, outcome } => self.replied(index, id, outcome),
             Action::Join { protocols } => {
                 let worker = &mut self.workers[index];
-                worker.joining = true;
                 worker.joined_at = self.now;
-                let member = worker.member.clone();
-                self.message(index, Happening::Group(Request::Join { member, protocols }));
+                if worker.joining.is_some() {
+                    worker.newer_join = Some(protocols);
+                } else {
+                    self.join(index, protocols);
+                }
             }
             Action::Sync { assignments } => {
                 let worker = &self.workers[index];
-                if let Some(member) = worker.member.clone() {
+                if let Some(member) = worker.member.clone().filter(|_| worker.joining.is_none()) {
                     let generation = worker.generation;
                     self.message(index, Happening::Group(Request::Sync { member, generation, assignments }));
                 }
             }
             Action::Leave => {
                 let worker = &mut self.workers[index];
-                worker.joining = false;
+                worker.joining = None;
+                worker.newer_join = None;
                 worker.generation = Generation::NONE;
                 if let Some(member) = worker.member.take() {
                     // Sent, but nobody waits for an answer, and it may never arrive.
@@ -432,10 +443,17 @@ impl World {
             self.apply(index, Event::Group(GroupEvent::CoordinatorKnown));
         }
         let worker = &self.workers[index];
-        if let Some(member) = worker.member.clone().filter(|_| !worker.joining) {
+        if let Some(member) = worker.member.clone().filter(|_| worker.joining.is_none()) {
             let request = Request::Heartbeat { member, generation: worker.generation };
             self.message(index, Happening::Group(request));
         }
+    }
+
+    fn join(&mut self, index: usize, protocols: Protocols) {
+        let worker = &mut self.workers[index];
+        worker.joining = Some(protocols.clone());
+        let member = worker.member.clone();
+        self.message(index, Happening::Group(Request::Join { member, protocols }));
     }
 
     fn group_request(&mut self, index: usize, request: Request) {
@@ -458,9 +476,9 @@ impl World {
     fn is_current(&self, index: usize, request: &Request) -> bool {
         let worker = &self.workers[index];
         match request {
-            Request::Join { member, .. } => worker.joining && *member == worker.member,
+            Request::Join { member, protocols } => worker.joining.as_ref() == Some(protocols) && *member == worker.member,
             Request::Sync { member, generation, .. } | Request::Heartbeat { member, generation } => {
-                !worker.joining && worker.member.as_ref() == Some(member) && worker.generation == *generation
+                worker.joining.is_none() && worker.member.as_ref() == Some(member) && worker.generation == *generation
             }
             Request::Leave { .. } => true,
         }
@@ -478,27 +496,44 @@ impl World {
             }
             match &event {
                 GroupEvent::Joined { generation, member_id, .. } => {
-                    if !worker.joining {
+                    if worker.joining.take().is_none() {
                         continue;
                     }
                     worker.member = Some(member_id.clone());
                     worker.generation = *generation;
-                    worker.joining = false;
+                    // What has been joined is out of date already.
+                    if let Some(newer) = worker.newer_join.take() {
+                        self.join(index, newer);
+                        continue;
+                    }
                 }
+                GroupEvent::Lost { reason } if reason == JOIN_REFUSED => {
+                    worker.member = None;
+                    if let Some(protocols) = worker.newer_join.take().or(worker.joining.take()) {
+                        self.join(index, protocols);
+                    }
+                    continue;
+                }
+                // Whoever joins waits for nothing else any more.
+                _ if worker.joining.is_some() => continue,
                 GroupEvent::Lost { .. } => {
                     worker.member = None;
                     worker.generation = Generation::NONE;
-                    worker.joining = false;
                 }
-                // While it joins it knows.
-                GroupEvent::RebalanceNeeded if worker.joining => continue,
                 _ => {}
             }
-            self.event(index, Event::Group(event.clone()));
+            self.group_event(index, event.clone());
             if self.random.chance(2) && event == GroupEvent::RebalanceNeeded {
-                self.event(index, Event::Group(event));
+                self.group_event(index, event);
             }
         }
+    }
+
+    fn group_event(&mut self, index: usize, event: GroupEvent) {
+        let delay_ms = if self.random.chance(3) { self.random.between(0, 2_000) } else { self.random.between(0, 30) };
+        let at = (self.now + delay_ms).max(self.workers[index].group_word_at);
+        self.workers[index].group_word_at = at;
+        self.later(index, at - self.now, Happening::Event(Event::Group(event)));
     }
 
     // --- the topics --------------------------------------------------------------------------------------------------
