@@ -31,6 +31,8 @@ use crate::worker_config::WorkerConfig;
 const RETRY_MIN: Duration = Duration::from_secs(1);
 /// The longest pause.
 const RETRY_MAX: Duration = Duration::from_secs(10);
+/// How long the first attempt to reach the cluster lasts before a warning says why it does not work.
+const FIRST_CONTACT: Duration = Duration::from_secs(5);
 /// How long an append to the config topic may take (Java: `READ_WRITE_TOTAL_TIMEOUT_MS`).
 const CONFIG_APPEND: Duration = Duration::from_secs(30);
 /// How long an append of statuses may take; they are tried again unless overtaken.
@@ -108,7 +110,8 @@ impl Backstage {
         crew.begins("joining the group");
         let cluster = crew.patiently("connecting for the group", || Cluster::connect(crew.member_client())).await?;
         let (member, happened) = GroupMember::start(cluster, group::settings(&crew.worker));
-        actors.spawn(group::serve(member, happened, ports.group, events).in_current_span());
+        let beat = crew.worker.heartbeat_interval();
+        actors.spawn(group::serve(member, beat, happened, ports.group, events).in_current_span());
         Ok(Up { actors, _offsets })
     }
 }
@@ -126,15 +129,20 @@ impl Crew {
         self.stage.send_replace(stage);
     }
 
+    /// Reaches the cluster for the first time. The client would try in silence for `default.api.timeout.ms`; people want
+    /// to hear sooner that their brokers do not answer.
     async fn connect(&self, cluster_id: &OnceLock<String>) -> Result<Admin, WorkerError> {
         self.begins("connecting to the Kafka cluster");
-        let client = self.client.clone().with_client_id(self.client_id("shared-admin"));
+        let mut properties = self.worker.storage_client_properties();
+        let soon = self.client.api_timeout().min(FIRST_CONTACT).as_millis();
+        properties.insert("default.api.timeout.ms".to_owned(), soon.to_string());
+        let client = ClientConfig::parse(&properties)?.with_client_id(self.client_id("shared-admin"));
         let cluster = self.patiently("connecting to the Kafka cluster", || Cluster::connect(client.clone())).await?;
         if let Some(id) = cluster.metadata().cluster_id.clone() {
             info!(kafka_cluster_id = id, "connected");
             let _ = cluster_id.set(id);
         }
-        Ok(cluster.admin())
+        Ok(cluster.admin().with_timeout(self.client.api_timeout()))
     }
 
     /// Makes sure of a topic, opens it, and reads it to its end.

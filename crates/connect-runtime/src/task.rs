@@ -107,8 +107,9 @@ async fn supervise(
         tokio::select! {
             biased;
             Some(event) = reports.recv() => started |= tell(&news, &id, event),
-            ended = &mut task => break ended,
+            // Before the end: a task that was told to stop may have done so before we are told.
             () = stop_wanted(&mut stop) => return end(&id, &mut task, &mut reports, &news, patience).await,
+            ended = &mut task => break ended,
         }
     };
     while let Ok(event) = reports.try_recv() {
@@ -200,3 +201,6 @@ async fn run(
     .await??;
     body(TaskSpec { id, plugin, connector_config, task_config, environment, target, stop, events }).await
 }
+
+#[cfg(test)]
+mod tests;

@@ -178,16 +178,16 @@ async fn run(driver: Driver, backstage: Backstage, events: mpsc::UnboundedSender
     let mut driver = Guarded::spawn(driver.run());
     let mut backstage = Guarded::spawn(backstage.run());
     let ended = tokio::select! {
+        biased;
         ended = &mut driver => driver_ended(ended),
         failed = &mut backstage => {
-            let error = match failed {
-                Ok(Ok(())) => WorkerError::Fatal("the storage topics are not served any more".to_owned()),
-                Ok(Err(error)) => error,
-                Err(error) => WorkerError::Fatal(format!("the storage topics are not served any more: {error}")),
+            let failed = match failed {
+                Ok(failed) => failed,
+                Err(error) => Err(WorkerError::Fatal(format!("the storage topics are not served any more: {error}"))),
             };
+            // If it has not failed, it has seen the driver's end before us.
             let _ = events.send(Event::ShutDown);
-            driver_ended(driver.await)?;
-            return Err(error);
+            return failed.and(driver_ended(driver.await));
         }
     };
     // The driver's ends of the ports are gone: what is backstage finishes and ends.

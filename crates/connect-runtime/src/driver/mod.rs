@@ -13,7 +13,7 @@
 //! answer finds it in the view.
 
 mod calls;
-mod clock;
+pub(crate) mod clock;
 pub(crate) mod ports;
 mod units;
 
