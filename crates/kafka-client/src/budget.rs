@@ -79,9 +79,9 @@ impl Budget {
 }
 
 impl Default for Budget {
-    /// 256 MiB.
+    /// 128 MiB.
     fn default() -> Self {
-        Self::new(256 << 20)
+        Self::new(128 << 20)
     }
 }
 

@@ -137,7 +137,8 @@ pub(super) struct Driver {
     without_identity: BTreeSet<usize>,
     progress: Progress,
     scope: Option<Scope>,
-    abandoned: Option<oneshot::Sender<bool>>,
+    /// Who waits for an abandoned transaction to come to rest.
+    abandoning: Option<oneshot::Sender<bool>>,
 }
 
 impl Driver {
@@ -172,7 +173,7 @@ impl Driver {
             fetching_identity: false,
             without_identity: BTreeSet::new(),
             progress: Progress::default(),
-            abandoned: None,
+            abandoning: None,
         }
     }
 
@@ -490,11 +491,7 @@ impl Driver {
             drop(job.permit);
             self.progress.end(job.generation);
         }
-        if self.progress.is_idle()
-            && let Some(reply) = self.abandoned.take()
-        {
-            let _ = reply.send(self.scope.as_ref().is_some_and(Scope::has_partitions));
-        }
+        self.abandoned();
     }
 
     fn metadata_changed(&mut self) {
@@ -595,6 +592,7 @@ impl Driver {
                 self.abandon_lines();
             }
         }
+        self.abandoned();
     }
 
     fn abandon_lines(&mut self) {
@@ -609,10 +607,18 @@ impl Driver {
         if let Some(scope) = &mut self.scope {
             scope.close();
         }
-        self.abandoned = Some(reply);
+        self.abandoning = Some(reply);
         self.abandon_lines();
+        self.abandoned();
+    }
+
+    /// Tells who gave the transaction up that nothing of it is under way any more, once that is so. An EndTxn that overtakes
+    /// an announcement would end nothing, and the announcement would open a transaction that nobody ends.
+    fn abandoned(&mut self) {
+        let announcing = self.scope.as_ref().is_some_and(Scope::is_announcing);
         if self.progress.is_idle()
-            && let Some(reply) = self.abandoned.take()
+            && !announcing
+            && let Some(reply) = self.abandoning.take()
         {
             let _ = reply.send(self.scope.as_ref().is_some_and(Scope::has_partitions));
         }

@@ -1,8 +1,10 @@
 //! Producer ids: where they come from.
 
+use std::time::Duration;
+
 use kafka_protocol::messages::{InitProducerIdRequest, ProducerId, TransactionalId};
 use kafka_protocol::protocol::StrBytes;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 use super::options::ProducerOptions;
 use super::state::Identity;
@@ -30,9 +32,26 @@ pub(super) async fn transactional(
     let kind = CoordinatorKind::Transaction;
     cluster
         .retry_coordinator("InitProducerId", kind, transactional_id, deadline, async |connection| {
-            init(connection, Some(transactional_id), timeout_ms, known).await
+            promptly(|| init(connection.clone(), Some(transactional_id), timeout_ms, known)).await
         })
         .await
+}
+
+/// Tries again soon while the markers of the transaction before are being written, which takes milliseconds; the ordinary
+/// pause between tries would be most of the time of a short transaction. (Java has 20 ms for one of these cases.)
+pub(super) async fn promptly<T, F>(attempt: impl Fn() -> F) -> Result<T, ClientError>
+where
+    F: Future<Output = Result<T, ClientError>>,
+{
+    for pause_ms in [2, 4, 8, 16, 20, 20, 20, 20] {
+        match attempt().await {
+            Err(error) if error.code() == Some(ErrorCode::CONCURRENT_TRANSACTIONS) => {
+                sleep(Duration::from_millis(pause_ms)).await;
+            }
+            result => return result,
+        }
+    }
+    attempt().await
 }
 
 async fn init(

@@ -13,7 +13,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use kafka_protocol::messages::add_partitions_to_txn_request::AddPartitionsToTxnTopic;
-use kafka_protocol::messages::{AddPartitionsToTxnRequest, EndTxnRequest, ProducerId, TopicName, TransactionalId};
+use kafka_protocol::messages::{
+    AddPartitionsToTxnRequest, AddPartitionsToTxnResponse, EndTxnRequest, ProducerId, TopicName, TransactionalId,
+};
 use kafka_protocol::protocol::StrBytes;
 use tokio::time::Instant;
 use tracing::debug;
@@ -24,6 +26,7 @@ use super::state::Identity;
 use super::{Producer, ids};
 use crate::cluster::{Cluster, CoordinatorKind};
 use crate::codes::ErrorCode;
+use crate::connection::Connection;
 use crate::error::ClientError;
 
 /// The driver's side of a transaction.
@@ -115,6 +118,10 @@ impl Scope {
     pub(super) fn close(&mut self) {
         self.state = State::Closed;
         self.to_add.clear();
+    }
+
+    pub(super) fn is_announcing(&self) -> bool {
+        self.adding
     }
 
     pub(super) fn has_partitions(&self) -> bool {
@@ -213,27 +220,38 @@ async fn add_partitions(
     let kind = CoordinatorKind::Transaction;
     cluster
         .retry_coordinator("AddPartitionsToTxn", kind, transactional_id, deadline, async |connection| {
-            let request = AddPartitionsToTxnRequest::default()
-                .with_v3_and_below_transactional_id(TransactionalId(StrBytes::from_string(transactional_id.to_owned())))
-                .with_v3_and_below_producer_id(ProducerId(identity.producer_id))
-                .with_v3_and_below_producer_epoch(identity.epoch)
-                .with_v3_and_below_topics(topics.clone());
-            let response = connection.call(request).await?;
-            let results = response.results_by_topic_v3_and_below.iter().flat_map(|topic| {
-                topic.results_by_partition.iter().map(|partition| {
-                    let about = format!("AddPartitionsToTxn for {}-{}", topic.name.as_str(), partition.partition_index);
-                    (about, ErrorCode(partition.partition_error_code))
-                })
-            });
-            // The partition to blame has the code; the others say OPERATION_NOT_ATTEMPTED.
-            let mut errors: Vec<_> = results.filter(|(_, code)| !code.is_ok()).collect();
-            errors.sort_by_key(|(_, code)| *code == ErrorCode::OPERATION_NOT_ATTEMPTED);
-            match errors.into_iter().next() {
-                None => Ok(()),
-                Some((about, code)) => Err(ClientError::broker(about, code, None)),
-            }
+            ids::promptly(|| ask_to_add(connection.clone(), transactional_id, identity, topics.clone())).await
         })
         .await
+}
+
+async fn ask_to_add(
+    connection: Connection,
+    transactional_id: &str,
+    identity: Identity,
+    topics: Vec<AddPartitionsToTxnTopic>,
+) -> Result<(), ClientError> {
+    let request = AddPartitionsToTxnRequest::default()
+        .with_v3_and_below_transactional_id(TransactionalId(StrBytes::from_string(transactional_id.to_owned())))
+        .with_v3_and_below_producer_id(ProducerId(identity.producer_id))
+        .with_v3_and_below_producer_epoch(identity.epoch)
+        .with_v3_and_below_topics(topics);
+    check_added(&connection.call(request).await?)
+}
+
+/// The error of the partition to blame; the others say OPERATION_NOT_ATTEMPTED.
+fn check_added(response: &AddPartitionsToTxnResponse) -> Result<(), ClientError> {
+    let results = response.results_by_topic_v3_and_below.iter().flat_map(|topic| {
+        topic.results_by_partition.iter().map(|partition| {
+            let about = format!("AddPartitionsToTxn for {}-{}", topic.name.as_str(), partition.partition_index);
+            (about, ErrorCode(partition.partition_error_code))
+        })
+    });
+    let failed = results.filter(|(_, code)| !code.is_ok());
+    match failed.min_by_key(|(_, code)| *code == ErrorCode::OPERATION_NOT_ATTEMPTED) {
+        None => Ok(()),
+        Some((about, code)) => Err(ClientError::broker(about, code, None)),
+    }
 }
 
 async fn end(
@@ -308,14 +326,21 @@ impl Producer {
     }
 
     /// Gives up the transaction: batches not yet sent are dropped ([`ProduceError::Skipped`]), the others become invisible
-    /// to read_committed readers. The producer goes on under a new epoch. Not cancel-safe; it may be called again.
+    /// to read_committed readers. The producer goes on under a new epoch. Not cancel-safe: when it is cancelled or fails, call
+    /// [`init_transactions`](Self::init_transactions), which aborts too.
     pub async fn abort_transaction(&self) -> Result<(), ProduceError> {
         let (id, mut held) = self.transactional().await?;
         let identity = held.ok_or_else(|| error(id, "is not initialised", false))?;
         let mut identity = identity;
         if self.abandon().await? {
             *held = None;
-            end(&self.shared.cluster, id, identity, false).await.map_err(|cause| failed(id, "EndTxn", cause))?;
+            match end(&self.shared.cluster, id, identity, false).await {
+                // No partition was accepted, so there is nothing to abort.
+                Err(cause) if cause.code() != Some(ErrorCode::INVALID_TXN_STATE) => {
+                    return Err(failed(id, "EndTxn", cause));
+                }
+                _ => {}
+            }
             // Whatever of this transaction is still on some wire belongs to an epoch of the past.
             identity = ids::transactional(&self.shared.cluster, &self.shared.options, id, Some(identity))
                 .await
