@@ -123,7 +123,7 @@ impl Connector {
                             broker: endpoint.seen_by(self.config.client_id()),
                             reason,
                         }),
-                        None => OpenError::Socket(format!("TLS handshake: {error}")),
+                        None => OpenError::Socket(format!("{error}; does the listener speak TLS (security.protocol)?")),
                     }
                 })?;
             let (read, write) = tokio::io::split(socket);
