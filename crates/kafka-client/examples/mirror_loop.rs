@@ -4,11 +4,13 @@
 //! ```text
 //! mirror_loop fill   to=127.0.0.1:9092 topic=a partitions=4 mb=512 batch_kb=128 codec=lz4 [transactions=true] [keys=1000]
 //! mirror_loop copy   from=127.0.0.1:9092 topic=a to=127.0.0.1:9192 into=b [isolation=read_committed] [budget_mb=256]
+//! mirror_loop watch  from=127.0.0.1:9092 topic=a at=100 [epoch=3] [id=…]
 //! mirror_loop verify from=127.0.0.1:9092 topic=a to=127.0.0.1:9192 into=b [isolation=read_committed]
 //! ```
 //!
 //! `fill` and `copy` print MB/s and CPU seconds per GB, logical (a record of `fill` is 1 KiB) and moved (compressed). `copy`
-//! stops at the end offsets of the source at its start; `follow=true` goes on for ever.
+//! stops at the end offsets of the source at its start; `follow=true` goes on for ever. `watch` reads on from a position that
+//! may not fit the log any more, and tells what it finds.
 #![allow(clippy::unwrap_used)]
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
@@ -57,8 +59,9 @@ async fn main() -> Fallible {
     match command.as_str() {
         "fill" => fill(&args).await,
         "copy" => copy(&args).await,
+        "watch" => watch(&args).await,
         "verify" => verify(&args).await,
-        other => Err(format!("unknown command {other:?}: fill, copy or verify").into()),
+        other => Err(format!("unknown command {other:?}: fill, copy, watch or verify").into()),
     }
 }
 
@@ -307,6 +310,36 @@ fn decode(entry: &FetchedEntry) -> Fallible<(Vec<Record>, Codec)> {
         FetchedEntry::Batch(batch) => (batch.decode(&DecodeLimits::default())?, batch.codec()?),
         FetchedEntry::Legacy(set) => (set.decode(&DecodeLimits::default())?, Codec::None),
     })
+}
+
+/// Prints everything that happens to a topic's partitions, until killed.
+async fn watch(args: &Args) -> Fallible {
+    let cluster = args.cluster("from").await?;
+    let name = args.get("topic")?;
+    let partitions = cluster.admin().describe_topics(&[name]).await?;
+    let info = partitions.into_iter().next().ok_or("no such topic")?.1.map_err(|error| format!("{error:?}"))?;
+    println!("topic id {}", info.id);
+    let mut position = Position::offset(args.get("at")?.parse()?);
+    position.leader_epoch = args.0.get("epoch").map(|epoch| epoch.parse()).transpose()?;
+    position.topic_id = args.0.get("id").map(|id| id.parse()).transpose()?;
+    let options = FetcherOptions::from_config(cluster.config())?;
+    let mut fetcher = Fetcher::new(cluster, options, args.budget());
+    fetcher.assign(info.partitions.keys().map(|&p| (TopicPartition::new(name, p), position)));
+    loop {
+        match fetcher.next().await? {
+            Fetched::Event(tp, event) => println!("{tp}: {event:?}"),
+            Fetched::Partition(fetched) => println!(
+                "{}-{}: {} batches, {}..{}, epoch {:?}, end {}",
+                fetched.topic,
+                fetched.partition,
+                fetched.batches.len(),
+                fetched.position_before,
+                fetched.next_position,
+                fetched.leader_epoch,
+                fetched.high_watermark
+            ),
+        }
+    }
 }
 
 /// Reads both topics to their ends and compares every partition, record by record: key, value, headers, timestamp. Counts
