@@ -1,5 +1,7 @@
 //! Connections to the two clusters, by role.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use connect_api::ConnectError;
 use connect_api::config::ConfigMap;
 use kafka_client::{ClientConfig, ClientError, Cluster};
@@ -20,4 +22,9 @@ pub(crate) fn parse(config: &ConfigMap, role: ClientRole) -> Result<ClientConfig
 pub(crate) fn refused(role: ClientRole, error: &ClientError) -> ConnectError {
     let message = format!("{role}: {error}");
     if error.is_retriable() { ConnectError::retriable(message) } else { ConnectError::fatal(message) }
+}
+
+/// Milliseconds since 1970.
+pub(crate) fn now_ms() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }

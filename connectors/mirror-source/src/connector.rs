@@ -18,7 +18,9 @@ use mirror::filter::{ConfigPropertyFilter, TopicFilter};
 use tracing::{info, warn};
 
 use crate::clients;
+use crate::internal_topics;
 use crate::plan::{Missing, Selection, Topics, partitions};
+use crate::syncs::SyncsTopic;
 
 /// A running connector instance.
 pub struct MirrorSourceConnector {
@@ -62,12 +64,24 @@ impl MirrorSourceConnector {
             context,
         };
         if connector.enabled {
+            connector.create_internal_topics(typed.int("offset-syncs.topic.replication.factor")).await?;
             let (topics, missing) = connector.look().await?;
             info!(topics = topics.len(), to_create = missing.topics.len(), "topics to mirror found");
             connector.create(&missing).await?;
             *connector.known() = topics;
         }
         Ok(connector)
+    }
+
+    /// The topics for what consumer groups need: offset syncs and offset runs.
+    async fn create_internal_topics(&self, replication_factor: i64) -> Result<(), ConnectError> {
+        if let Some(syncs) = SyncsTopic::of(&self.config, &self.selection.policy) {
+            let admin = clients::connect(&self.config, syncs.admin).await?.admin();
+            internal_topics::create(&admin, &syncs.name, replication_factor).await;
+        }
+        let runs = ReplicationPolicy::offset_runs_topic(&self.selection.source_alias);
+        internal_topics::create(&self.target, &runs, replication_factor).await;
+        Ok(())
     }
 
     /// What is to be mirrored, and what the target lacks for it.

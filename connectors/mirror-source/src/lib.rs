@@ -6,6 +6,10 @@
 //! | [`plan`] | which topics are mirrored, and what the target lacks (pure) |
 //! | `connector` | finds topics, creates them on the target, splits them into tasks |
 //! | `task` | fetches, hands out batches, keeps positions |
+//! | [`partition_runs`] | what a task knows of where one partition's records are on the target (pure) |
+//! | `offset_runs` | the topic of offset runs: read at the start, written before offsets are stored |
+//! | `syncs` | offset syncs on their way to their topic |
+//! | `internal_topics` | creates these two topics |
 //! | `losses` | what is done when the source log does not fit the position any more (pure) |
 //!
 //! **Invariant:** no mutable state shared between tasks.
@@ -13,8 +17,12 @@
 
 mod clients;
 mod connector;
+mod internal_topics;
 pub mod losses;
+mod offset_runs;
+pub mod partition_runs;
 pub mod plan;
+mod syncs;
 mod task;
 
 use std::sync::Arc;

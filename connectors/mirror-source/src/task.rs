@@ -6,7 +6,7 @@ use std::sync::Arc;
 use connect_api::ConnectError;
 use connect_api::config::ConfigMap;
 use connect_api::record::{Ack, Payload, Polled, SourceBatch, SourcePartition};
-use connect_api::source::{PartitionFault, SourceTask, SourceTaskContext};
+use connect_api::source::{BoxFuture, PartitionFault, SourceTask, SourceTaskContext};
 use kafka_client::fetcher::{Fetched, FetchedPartition, Fetcher, FetcherOptions, PartitionEvent, Position};
 use kafka_client::{Budget, TopicPartition};
 use kafka_wire::batch::{DecodeLimits, FetchedEntry};
@@ -17,7 +17,9 @@ use tracing::{error, info, warn};
 use uuid::Uuid;
 
 use crate::clients;
-use crate::losses::{OnDataLoss, loss};
+use crate::losses::{LossKind, OnDataLoss, loss};
+use crate::offset_runs::{OffsetRuns, StartAt, Taken};
+use crate::syncs::{OffsetSyncs, SyncsTopic};
 
 /// A running task.
 pub struct MirrorSourceTask {
@@ -28,10 +30,16 @@ pub struct MirrorSourceTask {
     faults: BTreeMap<usize, PartitionFault>,
     on_data_loss: OnDataLoss,
     context: Arc<dyn SourceTaskContext>,
+    /// `None`: the target's topic of offset runs can't be used.
+    runs: Option<OffsetRuns>,
+    /// `None`: not wanted.
+    syncs: Option<OffsetSyncs>,
 }
 
 struct Partition {
     tp: TopicPartition,
+    /// The same, as it is named in offset syncs.
+    synced: mirror::TopicPartition,
     remote_topic: Arc<str>,
     source_partition: SourcePartition,
     /// Refused by the target, or stopped after a loss: nothing more is handed out.
@@ -63,6 +71,7 @@ impl MirrorSourceTask {
             .iter()
             .map(|tp| Partition {
                 tp: TopicPartition::new(Arc::clone(&tp.topic), tp.partition),
+                synced: tp.clone(),
                 remote_topic: policy.remote_topic(alias, &tp.topic).into(),
                 source_partition: source_partition(alias, tp),
                 stopped: false,
@@ -74,8 +83,8 @@ impl MirrorSourceTask {
         let stored = context.offsets(&keys).await?;
 
         let cluster = clients::connect(&config, role).await?;
-        let mut fetcher = Fetcher::new(cluster, options, budget);
         let mut starts = Vec::with_capacity(partitions.len());
+        let mut taken = Vec::with_capacity(partitions.len());
         for (partition, stored) in partitions.iter().zip(stored) {
             let saved = match &stored {
                 Some(stored) => SavedPosition::from_source_offset(stored)
@@ -84,12 +93,34 @@ impl MirrorSourceTask {
             };
             let start = saved.as_ref().map_or(first_start, resume_at);
             starts.push((partition.tp.clone(), start));
+            let from = match &saved {
+                Some(saved) => StartAt::Offset(saved.next()),
+                None if first_start == Position::latest() => StartAt::Latest,
+                None => StartAt::Earliest,
+            };
+            let target_topic = Arc::clone(&partition.remote_topic);
+            taken.push(Taken { source: partition.tp.clone(), target_topic, from });
         }
         let resumed = starts.iter().filter(|(_, start)| *start != first_start).count();
+        let runs = match OffsetRuns::open(&config, &cluster.admin(), &taken).await {
+            Ok(runs) => Some(runs),
+            Err(error) => {
+                warn!(
+                    error,
+                    "offset runs are not kept: consumer groups are translated by offset syncs until a restart"
+                );
+                None
+            }
+        };
+        let syncs = match SyncsTopic::of(&config, &policy) {
+            Some(topic) => Some(OffsetSyncs::open(&config, topic).await?),
+            None => None,
+        };
         info!(partitions = partitions.len(), resumed, "mirroring");
+        let mut fetcher = Fetcher::new(cluster, options, budget);
         fetcher.assign(starts);
         let tags = partitions.iter().enumerate().map(|(tag, partition)| (partition.tp.clone(), tag)).collect();
-        Ok(Self { fetcher, partitions, tags, faults: BTreeMap::new(), on_data_loss, context })
+        Ok(Self { fetcher, partitions, tags, faults: BTreeMap::new(), on_data_loss, context, runs, syncs })
     }
 
     fn batches(&mut self, fetched: FetchedPartition) -> Vec<SourceBatch> {
@@ -131,6 +162,12 @@ impl MirrorSourceTask {
                 hold: Some(Box::new(fetched.permit.clone())),
             });
         }
+        if let Some(runs) = self.runs.as_mut().and_then(|runs| runs.partition(tag)) {
+            batches.iter().for_each(|_| runs.handed_out());
+            if !self.partitions[tag].stopped {
+                runs.read_to(fetched.next_position);
+            }
+        }
         batches
     }
 
@@ -143,6 +180,7 @@ impl MirrorSourceTask {
                     error!(topic, partition, "data loss at the source, going on with what exists: {}", loss.kind);
                     self.partitions[tag].lossy = true;
                     self.fault(tag, None, format!("went on after a loss: {}", loss.kind));
+                    self.note(tag, &loss.kind);
                     self.fetcher.seek(tp.clone(), loss.go_on_at);
                 }
                 OnDataLoss::Stop => {
@@ -172,11 +210,25 @@ impl MirrorSourceTask {
                 self.fault(tag, None, format!("the source does not serve it: {error}"));
             }
             PartitionEvent::Recovered => self.recovered(tag),
-            PartitionEvent::Positioned { .. } => {}
+            PartitionEvent::Positioned { offset, .. } => {
+                if let Some(runs) = self.runs.as_mut().and_then(|runs| runs.partition(tag)) {
+                    runs.read_to(*offset);
+                }
+            }
             // Handled as losses above.
             PartitionEvent::OutOfRange { .. }
             | PartitionEvent::Diverged { .. }
             | PartitionEvent::TopicRecreated { .. } => {}
+        }
+    }
+
+    /// What a loss means for the offsets that were known.
+    fn note(&mut self, tag: usize, loss: &LossKind) {
+        let Some(runs) = self.runs.as_mut().and_then(|runs| runs.partition(tag)) else { return };
+        match loss {
+            LossKind::Truncated { to, .. } => runs.read_to(*to),
+            LossKind::Diverged { common_end, .. } => runs.rewound(common_end.unwrap_or(0)),
+            LossKind::Recreated { new_id, .. } => runs.recreated(TopicId::new(*new_id.as_bytes())),
         }
     }
 
@@ -217,7 +269,27 @@ impl SourceTask for MirrorSourceTask {
         }
     }
 
-    fn acked(&mut self, _: &[Ack]) {}
+    fn acked(&mut self, acks: &[Ack]) {
+        for ack in acks {
+            if let Some(runs) = &mut self.runs {
+                runs.acked(ack.tag, &ack.runs);
+            }
+            if let (Some(syncs), Some(partition)) = (&self.syncs, self.partitions.get(ack.tag)) {
+                syncs.acked(&partition.synced, &ack.runs);
+            }
+        }
+    }
+
+    fn before_commit(&mut self) -> Option<BoxFuture<'static, ()>> {
+        self.runs.as_mut()?.write()
+    }
+
+    async fn committed(&mut self) -> Result<(), ConnectError> {
+        if let Some(syncs) = &self.syncs {
+            syncs.committed();
+        }
+        Ok(())
+    }
 
     fn failed(&mut self, tag: usize, error: ConnectError) -> Result<(), ConnectError> {
         if tag >= self.partitions.len() {
@@ -230,7 +302,14 @@ impl SourceTask for MirrorSourceTask {
         if self.partitions.iter().all(|partition| partition.stopped) { Err(error) } else { Ok(()) }
     }
 
-    async fn stop(self) {}
+    async fn stop(self) {
+        if let Some(runs) = self.runs {
+            runs.close().await;
+        }
+        if let Some(syncs) = self.syncs {
+            syncs.close().await;
+        }
+    }
 }
 
 /// Behind the last record that is on the target.

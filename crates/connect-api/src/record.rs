@@ -174,7 +174,8 @@ pub struct Ack {
 pub struct AckedRun {
     /// The first record's offset at the source.
     pub source_offset: i64,
-    /// The first record's offset at the target.
+    /// The first record's offset at the target; -1 if the target has the records but does not say where (the answer to a
+    /// batch that was sent twice, when the broker has forgotten it).
     pub target_offset: i64,
     /// How many records.
     pub count: i64,

@@ -155,6 +155,13 @@ pub trait SourceTask: Send + 'static {
         Err(error)
     }
 
+    /// Called before each storing of source offsets: what has to be durable before them. It covers at least what
+    /// [`Self::acked`] has told so far; the worker awaits it beside its other work, for at most `offset.flush.timeout.ms`, and
+    /// stores the offsets whatever came of it. `None`: there is nothing to do.
+    fn before_commit(&mut self) -> Option<BoxFuture<'static, ()>> {
+        None
+    }
+
     /// Stored source offsets are durable (Java: `SourceTask::commit`).
     fn committed(&mut self) -> impl Future<Output = Result<(), ConnectError>> + Send {
         std::future::ready(Ok(()))
@@ -196,6 +203,8 @@ pub trait DynSourceTask: Send {
     fn acked(&mut self, acks: &[Ack]);
     /// See [`SourceTask::failed`].
     fn failed(&mut self, tag: usize, error: ConnectError) -> Result<(), ConnectError>;
+    /// See [`SourceTask::before_commit`].
+    fn before_commit(&mut self) -> Option<BoxFuture<'static, ()>>;
     /// See [`SourceTask::committed`].
     fn committed(&mut self) -> BoxFuture<'_, Result<(), ConnectError>>;
     /// See [`SourceTask::stop`].
@@ -213,6 +222,10 @@ impl<T: SourceTask> DynSourceTask for T {
 
     fn failed(&mut self, tag: usize, error: ConnectError) -> Result<(), ConnectError> {
         SourceTask::failed(self, tag, error)
+    }
+
+    fn before_commit(&mut self) -> Option<BoxFuture<'static, ()>> {
+        SourceTask::before_commit(self)
     }
 
     fn committed(&mut self) -> BoxFuture<'_, Result<(), ConnectError>> {

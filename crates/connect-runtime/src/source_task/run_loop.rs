@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use connect_api::ConnectError;
 use connect_api::record::{Ack, AckedRun, Payload, Polled, SourceBatch, SourcePartition, SourceRecord};
-use connect_api::source::DynSourceTask;
+use connect_api::source::{BoxFuture, DynSourceTask};
 use connect_herder::config_log::TargetState;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use kafka_client::budget::BudgetPermit;
@@ -278,7 +278,8 @@ impl RunLoop {
         }
         let Some(unit) = self.units.get_mut(&sent.unit) else { return };
         // A broker that has forgotten where a resent batch lies says so by giving no offset.
-        unit.runs.extend(base_offset.into_iter().flat_map(|base_offset| sent.piece.acked_at(base_offset)));
+        let somewhere = |run: AckedRun| AckedRun { target_offset: base_offset.map_or(-1, |_| run.target_offset), ..run };
+        unit.runs.extend(sent.piece.acked_at(base_offset.unwrap_or(0)).into_iter().map(somewhere));
         unit.pieces -= 1;
         if unit.pieces == 0 {
             self.close_unit(sent.unit);
@@ -307,16 +308,26 @@ impl RunLoop {
 
     fn begin_flush(&mut self) {
         self.next_flush = Instant::now() + self.spec.environment.worker.offset_flush_interval();
+        let before = self.task.before_commit();
         let progress = self.submitted.committable();
-        if !progress.is_empty() {
-            self.flush = Some(self.store(progress));
+        if before.is_some() || !progress.is_empty() {
+            self.flush = Some(self.store(before, progress));
         }
     }
 
-    fn store(&self, progress: Vec<Progress>) -> Flush {
+    /// Lets the task make durable what it has to, then stores the offsets.
+    fn store(&self, before: Option<BoxFuture<'static, ()>>, progress: Vec<Progress>) -> Flush {
         let environment = Arc::clone(&self.spec.environment);
         let connector = self.spec.id.connector.clone();
         Box::pin(async move {
+            if let Some(before) = before
+                && timeout(environment.worker.offset_flush_timeout(), before).await.is_err()
+            {
+                warn!("the task's own progress was not stored within offset.flush.timeout.ms");
+            }
+            if progress.is_empty() {
+                return (progress, Ok(()));
+            }
             let offsets = progress.iter().map(|entry| (entry.partition.clone(), Some(entry.offset.clone()))).collect();
             let write = environment.offsets.write(connector.as_str(), offsets);
             let result = match timeout(environment.worker.offset_flush_timeout(), write).await {
@@ -360,9 +371,10 @@ impl RunLoop {
         {
             self.submitted.restore(progress);
         }
+        let before = self.task.before_commit();
         let progress = self.submitted.committable();
-        if !progress.is_empty() {
-            let (progress, result) = self.store(progress).await;
+        if before.is_some() || !progress.is_empty() {
+            let (progress, result) = self.store(before, progress).await;
             let _ = self.on_flushed(progress, result).await;
         }
         if self.submitted.unacked() > 0 {

@@ -1,0 +1,272 @@
+//! The topic of offset runs, as a task uses it: read once when the task starts, written whenever offsets are about to be
+//! stored. Runs are a help for consumer groups; where they can't be kept, records are mirrored all the same.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use connect_api::config::ConfigMap;
+use connect_api::record::AckedRun;
+use connect_api::source::BoxFuture;
+use kafka_client::admin::{Admin, Isolation, OffsetSpec};
+use kafka_client::fetcher::FetcherOptions;
+use kafka_client::log::KafkaLog;
+use kafka_client::producer::{ProduceError, Producer, ProducerOptions};
+use kafka_client::{Budget, Cluster, ErrorCode, TopicPartition};
+use kafka_wire::batch::Record;
+use mirror::config::ClientRole;
+use mirror::runs::{Begin, RunsKey, RunsRecord, RunsStore, TopicIds};
+use mirror::{ReplicationPolicy, TopicId};
+use tokio::time::{sleep, timeout};
+use tracing::{debug, info, warn};
+use uuid::Uuid;
+
+use crate::clients;
+use crate::partition_runs::PartitionRuns;
+
+/// Records of one batch have at most so many bytes together, which is far below what topics take by default.
+const BATCH_BYTES: usize = 256 << 10;
+/// The connector creates the topic just before its tasks start; brokers may hear of it a little later.
+const TOPIC_PATIENCE: Duration = Duration::from_secs(5);
+const READ_PATIENCE: Duration = Duration::from_secs(60);
+
+/// Where a partition is taken up.
+#[derive(Debug, Clone)]
+pub(crate) struct Taken {
+    pub(crate) source: TopicPartition,
+    pub(crate) target_topic: Arc<str>,
+    pub(crate) from: StartAt,
+}
+
+/// The first offset that is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum StartAt {
+    Offset(i64),
+    Earliest,
+    Latest,
+}
+
+/// The maps of a task's partitions, and the way to write them.
+pub(crate) struct OffsetRuns {
+    partitions: Vec<Option<PartitionRuns>>,
+    writer: Arc<Writer>,
+}
+
+struct Writer {
+    producer: Producer,
+    topic: Arc<str>,
+    /// One write after the other: a later statement must not be overtaken by an earlier one.
+    turn: tokio::sync::Mutex<()>,
+    /// A write has failed: what it said has to be said again.
+    failed: AtomicBool,
+}
+
+impl OffsetRuns {
+    /// Reads what is stored and takes the partitions up, in the order given. An error is a sentence.
+    pub(crate) async fn open(config: &ConfigMap, source: &Admin, taken: &[Taken]) -> Result<Self, String> {
+        let alias = config.get("source.cluster.alias").map(String::as_str).unwrap_or_default();
+        let topic = ReplicationPolicy::offset_runs_topic(alias);
+        let text = |error: &dyn std::fmt::Display| error.to_string();
+        let role = ClientRole::OffsetRunsTargetProducer;
+        let client = clients::parse(config, role).map_err(|error| text(&error))?;
+        let options = ProducerOptions::from_config(&client).map_err(|error| text(&error))?;
+        let cluster = Cluster::connect(client).await.map_err(|error| text(&error))?;
+        let stored = read(config, &topic).await?;
+        let partitions = begin(source, &cluster.admin(), taken, &stored).await?;
+        let known = partitions.iter().flatten().count();
+        info!(topic, partitions = known, "offset runs taken up");
+        let producer =
+            Producer::new(cluster, options, Budget::new(Budget::MIN_BYTES)).await.map_err(|error| text(&error))?;
+        let turn = tokio::sync::Mutex::default();
+        let writer = Writer { producer, topic: topic.into(), turn, failed: AtomicBool::new(false) };
+        Ok(Self { partitions, writer: Arc::new(writer) })
+    }
+
+    pub(crate) fn partition(&mut self, tag: usize) -> Option<&mut PartitionRuns> {
+        self.partitions.get_mut(tag)?.as_mut()
+    }
+
+    pub(crate) fn acked(&mut self, tag: usize, runs: &[AckedRun]) {
+        if let Some(partition) = self.partition(tag) {
+            partition.acked(runs);
+        }
+    }
+
+    /// Writes what is not written yet; `None` if everything is.
+    pub(crate) fn write(&mut self) -> Option<BoxFuture<'static, ()>> {
+        let again = self.writer.failed.swap(false, Ordering::AcqRel);
+        let mut records = Vec::new();
+        for partition in self.partitions.iter_mut().flatten() {
+            if again {
+                partition.not_written();
+            }
+            records.extend(partition.take_changes());
+        }
+        if records.is_empty() {
+            return None;
+        }
+        // Until it is known to have gone well: the future may be dropped.
+        self.writer.failed.store(true, Ordering::Release);
+        let writer = Arc::clone(&self.writer);
+        Some(Box::pin(async move { writer.write(records).await }))
+    }
+
+    pub(crate) async fn close(self) {
+        let _ = self.writer.producer.clone().close(Duration::ZERO).await;
+    }
+}
+
+impl Writer {
+    async fn write(&self, records: Vec<RunsRecord>) {
+        let _turn = self.turn.lock().await;
+        let count = records.len();
+        for batch in batches(records) {
+            if let Err(error) = self.append(&batch).await {
+                warn!(topic = &*self.topic, %error, "offset runs can't be written; trying again with the next offsets");
+                // The batch that failed was the last one under way, or stood behind one that nobody waited for.
+                let _ = self.producer.reset_partition(&self.topic, 0);
+                return;
+            }
+        }
+        self.failed.store(false, Ordering::Release);
+        debug!(topic = &*self.topic, records = count, "offset runs written");
+    }
+
+    async fn append(&self, records: &[Record]) -> Result<(), ProduceError> {
+        let codec = self.producer.options().codec;
+        self.producer.send_records(&self.topic, 0, records, codec).await?.await.map(|_| ())
+    }
+}
+
+/// In batches that brokers take.
+fn batches(records: Vec<RunsRecord>) -> Vec<Vec<Record>> {
+    let timestamp = clients::now_ms();
+    let mut batches: Vec<Vec<Record>> = Vec::new();
+    let mut bytes = 0;
+    for RunsRecord { key, value } in records {
+        let size = key.len() + value.as_ref().map_or(0, |value| value.len());
+        let record = Record { offset: 0, timestamp, key: Some(key), value, headers: Vec::new() };
+        match batches.last_mut().filter(|_| bytes + size <= BATCH_BYTES) {
+            Some(batch) => batch.push(record),
+            None => {
+                batches.push(vec![record]);
+                bytes = 0;
+            }
+        }
+        bytes += size;
+    }
+    batches
+}
+
+/// The topic up to its end.
+async fn read(config: &ConfigMap, topic: &str) -> Result<RunsStore, String> {
+    let text = |error: &dyn std::fmt::Display| error.to_string();
+    let role = ClientRole::OffsetRunsTargetConsumer;
+    let client = clients::parse(config, role).map_err(|error| text(&error))?;
+    let fetcher = FetcherOptions::from_config(&client).map_err(|error| text(&error))?;
+    // A log can append, too; this one never does.
+    let producer = ProducerOptions::from_config(&client).map_err(|error| text(&error))?;
+    let producer = ProducerOptions { idempotence: false, ..producer };
+    let cluster = Cluster::connect(client).await.map_err(|error| text(&error))?;
+    let store = Arc::new(Mutex::new(RunsStore::default()));
+    let folded = Arc::clone(&store);
+    let name = topic.to_owned();
+    let fold = move |record: kafka_client::log::LogRecord| {
+        let mut store = folded.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Err(error) = store.apply(record.key.as_deref(), record.value.as_deref()) {
+            warn!(topic = name, offset = record.offset, %error, "record of offset runs can't be read");
+        }
+    };
+    let opening = async {
+        loop {
+            match KafkaLog::open(cluster.clone(), topic, fetcher.clone(), producer.clone(), fold.clone()).await {
+                Err(ProduceError::Client(error)) if error.code() == Some(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION) => {
+                    sleep(Duration::from_millis(200)).await;
+                }
+                opened => return opened,
+            }
+        }
+    };
+    let missing = |_| format!("topic {topic} of the target does not exist and could not be created");
+    let log = timeout(TOPIC_PATIENCE, opening).await.map_err(missing)?.map_err(|error| text(&error))?;
+    let late =
+        |_| format!("topic {topic} of the target could not be read to its end within {} s", READ_PATIENCE.as_secs());
+    timeout(READ_PATIENCE, log.read_to_end()).await.map_err(late)?.map_err(|error| text(&error))?;
+    drop(log);
+    let store = std::mem::take(&mut *store.lock().unwrap_or_else(PoisonError::into_inner));
+    Ok(store)
+}
+
+/// Asks both sides where their logs begin and end. A partition about which a side does not answer has no runs.
+async fn begin(
+    source: &Admin,
+    target: &Admin,
+    taken: &[Taken],
+    stored: &RunsStore,
+) -> Result<Vec<Option<PartitionRuns>>, String> {
+    let at_source: Vec<TopicPartition> = taken.iter().map(|taken| taken.source.clone()).collect();
+    let at_target: Vec<TopicPartition> = taken
+        .iter()
+        .map(|taken| TopicPartition::new(Arc::clone(&taken.target_topic), taken.source.partition))
+        .collect();
+    let (source, target) = tokio::try_join!(Side::look(source, &at_source), Side::look(target, &at_target))?;
+    let begun = taken.iter().zip(&at_target).map(|(taken, at_target)| {
+        let (source_start, source_end) = source.log(&taken.source)?;
+        let (target_start, target_end) = target.log(at_target)?;
+        let first = match taken.from {
+            StartAt::Offset(offset) => offset,
+            StartAt::Earliest => source_start,
+            StartAt::Latest => source_end,
+        };
+        let ids = TopicIds { source: source.id(&taken.source.topic), target: target.id(&at_target.topic) };
+        let key = RunsKey {
+            source: mirror::TopicPartition::new(Arc::clone(&taken.source.topic), taken.source.partition),
+            target_topic: taken.target_topic.to_string(),
+        };
+        let stored = stored.stored(&key);
+        let begin = Begin { source: first, source_end, target_start, target_end };
+        Some(PartitionRuns::resume(key, ids, stored, begin))
+    });
+    Ok(begun.collect())
+}
+
+/// What one cluster says of its logs.
+struct Side {
+    ids: BTreeMap<String, Uuid>,
+    starts: BTreeMap<TopicPartition, i64>,
+    ends: BTreeMap<TopicPartition, i64>,
+}
+
+impl Side {
+    async fn look(admin: &Admin, partitions: &[TopicPartition]) -> Result<Self, String> {
+        let mut names: Vec<&str> = partitions.iter().map(|partition| &*partition.topic).collect();
+        names.sort_unstable();
+        names.dedup();
+        let described = admin.describe_topics(&names).await.map_err(|error| error.to_string())?;
+        let there: Vec<&TopicPartition> = partitions
+            .iter()
+            .filter(|tp| {
+                let info = described.get(&*tp.topic).and_then(|info| info.as_ref().ok());
+                info.is_some_and(|info| info.partitions.contains_key(&tp.partition))
+            })
+            .collect();
+        let list = async |spec: OffsetSpec| {
+            let wanted = there.iter().map(|tp| ((*tp).clone(), spec)).collect();
+            let listed = admin.list_offsets(&wanted, Isolation::ReadUncommitted).await;
+            let listed = listed.map_err(|error| error.to_string())?.into_iter();
+            Ok::<BTreeMap<_, _>, String>(listed.filter_map(|(tp, listed)| Some((tp, listed.ok()?.offset?))).collect())
+        };
+        let (starts, ends) = tokio::try_join!(list(OffsetSpec::Earliest), list(OffsetSpec::Latest))?;
+        let ids = described.into_iter().filter_map(|(name, info)| Some((name, info.ok()?.id))).collect();
+        Ok(Self { ids, starts, ends })
+    }
+
+    fn log(&self, tp: &TopicPartition) -> Option<(i64, i64)> {
+        Some((*self.starts.get(tp)?, *self.ends.get(tp)?))
+    }
+
+    fn id(&self, topic: &str) -> Option<TopicId> {
+        self.ids.get(topic).and_then(|id| TopicId::new(*id.as_bytes()))
+    }
+}
