@@ -116,7 +116,7 @@ pub fn client_config(config: &ConfigMap, role: ClientRole) -> BTreeMap<String, S
         .collect();
     for prefix in [format!("{kind}."), format!("{side}.{kind}.")] {
         let layer = below(config, &prefix)
-            .filter(|(key, _)| !is_connector_key(&prefix, key) && !key.starts_with("override."))
+            .filter(|(key, _)| !is_connector_key(&prefix, key) && !is_reserved(key))
             .map(|(key, value)| (key.to_owned(), value.to_owned()));
         client.extend(layer);
     }
@@ -141,6 +141,12 @@ fn client_id(config: &ConfigMap, role: ClientRole, given: Option<&str>) -> Strin
 fn below<'a>(config: &'a ConfigMap, prefix: &str) -> impl Iterator<Item = (&'a str, &'a str)> {
     let prefix = prefix.to_owned();
     config.iter().filter_map(move |(key, value)| Some((key.strip_prefix(&prefix)?, value.as_str())))
+}
+
+/// Not a connector's to set: overrides are the worker's producer's, and what a worker allows (token endpoints) is for its
+/// operator to say.
+fn is_reserved(key: &str) -> bool {
+    key.starts_with("override.") || key.starts_with("org.apache.kafka.")
 }
 
 /// Keys of the connector itself that look like settings of a client: `consumer.poll.timeout.ms`, `admin.timeout.ms`.
@@ -169,6 +175,7 @@ mod tests {
             ("source.consumer.security.protocol", "PLAINTEXT"),
             ("consumer.poll.timeout.ms", "1000"),
             ("consumer.override.fetch.max.bytes", "3"),
+            ("consumer.org.apache.kafka.sasl.oauthbearer.allowed.urls", "http://x"),
         ]);
 
         let client = client_config(&config, ClientRole::ReplicationConsumer);
@@ -179,7 +186,7 @@ mod tests {
         for key in ["alias", "poll.timeout.ms", "max.poll.records"] {
             assert!(!client.contains_key(key), "{client:?}");
         }
-        assert!(!client.keys().any(|key| key.starts_with("override.")), "{client:?}");
+        assert!(!client.keys().any(|key| is_reserved(key)), "{client:?}");
     }
 
     #[test]
