@@ -9,4 +9,5 @@ mod accepts;
 mod client_security;
 mod harness_facts;
 mod harness_java;
+mod offsets;
 mod raw;

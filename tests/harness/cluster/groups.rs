@@ -27,6 +27,21 @@ impl GroupOffset {
     pub fn new(topic: &str, partition: i32, offset: i64) -> Self {
         Self { topic: topic.to_owned(), partition, offset, metadata: String::new(), leader_epoch: None }
     }
+
+    fn from_rows(rows: &Value) -> Vec<Self> {
+        let rows = rows.as_array().map_or(&[][..], Vec::as_slice).iter();
+        let mut offsets: Vec<_> = rows
+            .map(|row| Self {
+                topic: row["topic"].as_str().unwrap_or_default().to_owned(),
+                partition: int(&row["partition"]),
+                offset: row["offset"].as_i64().unwrap_or(-1),
+                metadata: row["metadata"].as_str().unwrap_or_default().to_owned(),
+                leader_epoch: row.get("leaderEpoch").map(int),
+            })
+            .collect();
+        offsets.sort_by(|a, b| (&a.topic, a.partition).cmp(&(&b.topic, b.partition)));
+        offsets
+    }
 }
 
 impl KafkaCluster {
@@ -40,19 +55,13 @@ impl KafkaCluster {
 
     /// What a group has committed, by topic and partition. A group that does not exist has committed nothing.
     pub async fn group_offsets(&self, group: &str) -> Vec<GroupOffset> {
-        let rows = self.call("group.offsets", json!({"group": group})).await;
-        let rows = rows.as_array().map_or(&[][..], Vec::as_slice).iter();
-        let mut offsets: Vec<_> = rows
-            .map(|row| GroupOffset {
-                topic: row["topic"].as_str().unwrap_or_default().to_owned(),
-                partition: int(&row["partition"]),
-                offset: row["offset"].as_i64().unwrap_or(-1),
-                metadata: row["metadata"].as_str().unwrap_or_default().to_owned(),
-                leader_epoch: row.get("leaderEpoch").map(int),
-            })
-            .collect();
-        offsets.sort_by(|a, b| (&a.topic, a.partition).cmp(&(&b.topic, b.partition)));
-        offsets
+        GroupOffset::from_rows(&self.call("group.offsets", json!({"group": group})).await)
+    }
+
+    /// What Java's `RemoteClusterUtils.translateOffsets` answers for a group of the cluster `source`, asked at this cluster:
+    /// the checkpoints that are here, by topic and partition.
+    pub async fn translated_offsets(&self, source: &str, group: &str) -> Vec<GroupOffset> {
+        GroupOffset::from_rows(&self.call("group.translated", json!({"source": source, "group": group})).await)
     }
 
     /// The committed offset of one partition.

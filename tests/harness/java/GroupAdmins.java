@@ -4,6 +4,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.BooleanNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.time.Duration;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
@@ -14,6 +15,7 @@ import org.apache.kafka.clients.admin.GroupListing;
 import org.apache.kafka.clients.consumer.OffsetAndMetadata;
 import org.apache.kafka.common.GroupType;
 import org.apache.kafka.common.TopicPartition;
+import org.apache.kafka.connect.mirror.RemoteClusterUtils;
 
 /** Groups and their committed offsets through Kafka's admin client. */
 final class GroupAdmins {
@@ -27,6 +29,7 @@ final class GroupAdmins {
             Admins.get(request).deleteConsumerGroupOffsets(group(request), partitions).all().get();
             return BooleanNode.TRUE;
         });
+        calls.put("group.translated", GroupAdmins::translated);
         calls.put("group.delete", request -> {
             Admins.get(request).deleteConsumerGroups(List.of(group(request))).all().get();
             return BooleanNode.TRUE;
@@ -64,6 +67,21 @@ final class GroupAdmins {
                 offset.leaderEpoch().ifPresent(epoch -> row.put("leaderEpoch", epoch));
             }
         });
+        return rows;
+    }
+
+    /** What MirrorMaker's client library makes of the checkpoints of a source cluster, on the target that is asked. */
+    private static JsonNode translated(JsonNode request) throws Exception {
+        Map<String, Object> client = LoadTool.properties(request, "client");
+        ArrayNode rows = LoadTool.JSON.createArrayNode();
+        RemoteClusterUtils.translateOffsets(client, request.get("source").asText(), group(request), Duration.ofSeconds(30))
+            .forEach((partition, offset) -> {
+                ObjectNode row = rows.addObject();
+                row.put("topic", partition.topic());
+                row.put("partition", partition.partition());
+                row.put("offset", offset.offset());
+                row.put("metadata", offset.metadata());
+            });
         return rows;
     }
 

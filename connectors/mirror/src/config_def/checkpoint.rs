@@ -1,12 +1,12 @@
 //! The keys of the checkpoint connector and its tasks.
 
 use connect_api::ConfigDef;
-use connect_api::config::ConfigType::{Boolean, Class, List, Long, Short};
+use connect_api::config::ConfigType::{Boolean, Class, List, Long, Short, String};
 use connect_api::config::Importance::{High, Low};
 use connect_api::config::{ConfigKey, DefaultValue, Validator};
 
 use super::common::{TASK_INDEX, common_keys, metric_names_formats, offset_syncs_location};
-use super::{Row, define, key};
+use super::{OFFSET_TRANSLATION, Row, define, key};
 use crate::filter::{DEFAULT_GROUP_FILTER_CLASS, DEFAULT_TOPIC_FILTER_CLASS, GROUPS_EXCLUDE_DEFAULT};
 
 /// The declared keys of the checkpoint connector.
@@ -14,7 +14,11 @@ use crate::filter::{DEFAULT_GROUP_FILTER_CLASS, DEFAULT_TOPIC_FILTER_CLASS, GROU
 pub fn checkpoint_config_def() -> ConfigDef {
     let def = define(common_keys(), &[POLL_TIMEOUT]);
     let def = LISTS.iter().fold(def, |def, row| def.define(key(row).valid(Validator::NoDuplicates)));
-    define(def, KEYS).define(offset_syncs_location()).define(key(&TOPIC_FILTER)).define(metric_names_formats())
+    define(def, KEYS)
+        .define(offset_syncs_location())
+        .define(key(&TOPIC_FILTER))
+        .define(metric_names_formats())
+        .define(key(&TRANSLATION).valid(Validator::OneOf(&["exact", "mm2"])))
 }
 
 /// The declared keys of a task of the checkpoint connector.
@@ -67,4 +71,12 @@ const TOPIC_FILTER: Row = (
     Some(DEFAULT_TOPIC_FILTER_CLASS),
     Low,
     "What decides which topics are checkpointed. Others than Kafka's own are Java code and cannot run here.",
+);
+const TRANSLATION: Row = (
+    OFFSET_TRANSLATION,
+    String,
+    Some("exact"),
+    Low,
+    "How committed offsets are translated: exact, from the runs that the source connector writes (where they know nothing, from \
+     offset syncs), or mm2, from offset syncs alone, as MirrorMaker does.",
 );

@@ -23,6 +23,9 @@ pub use source::{source_config_def, source_task_config_def};
 /// Key of what to do when records of the source are lost before they could be mirrored: `continue` or `stop`.
 pub const ON_DATA_LOSS: &str = "portage.on.data.loss";
 
+/// Key of how committed offsets are translated: `exact`, or `mm2` for MirrorMaker's own approximation.
+pub const OFFSET_TRANSLATION: &str = "portage.offset.translation";
+
 /// A row of a table of keys: name, type, default (`None`: null), importance, words.
 type Row = (&'static str, ConfigType, Option<&'static str>, Importance, &'static str);
 

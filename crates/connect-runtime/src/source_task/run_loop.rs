@@ -1,7 +1,7 @@
 //! The loop of one task: poll, send, take acknowledgements back, store progress, stop.
 //!
 //! Everything that can happen arrives in one `select!`; every arm is cancel-safe. Plug-in code is awaited only in `poll`,
-//! `committed` and `stop`.
+//! `committed` and `stop`, and, within bounds, before source offsets are stored (`before_commit`).
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::pin::Pin;
@@ -278,7 +278,8 @@ impl RunLoop {
         }
         let Some(unit) = self.units.get_mut(&sent.unit) else { return };
         // A broker that has forgotten where a resent batch lies says so by giving no offset.
-        let somewhere = |run: AckedRun| AckedRun { target_offset: base_offset.map_or(-1, |_| run.target_offset), ..run };
+        let somewhere =
+            |run: AckedRun| AckedRun { target_offset: base_offset.map_or(-1, |_| run.target_offset), ..run };
         unit.runs.extend(sent.piece.acked_at(base_offset.unwrap_or(0)).into_iter().map(somewhere));
         unit.pieces -= 1;
         if unit.pieces == 0 {

@@ -1,0 +1,167 @@
+//! Commits translated offsets on the target in the name of groups that nobody works in there (KIP-545). Each batch of groups
+//! is described, read and written at once, so that what was decided is still true when it is written.
+
+use std::collections::BTreeMap;
+
+use futures_util::stream::{self, StreamExt};
+use kafka_client::admin::{Admin, CommittedOffset, GroupOffsets};
+use kafka_client::{BrokerError, ErrorCode};
+use mirror::checkpoint_view::CheckpointView;
+use mirror::config::ClientRole;
+use mirror::group_sync::{GroupSync, OffsetToCommit, SkipReason, TargetGroup, TargetOffsets, plan_group_sync};
+use mirror::{Checkpoint, TopicPartition};
+use tracing::{debug, info, warn};
+
+use crate::groups;
+
+const BATCH: usize = 50;
+const AT_A_TIME: usize = 8;
+
+/// What became of a group at the last look.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// So many partitions were committed.
+    Committed(usize),
+    /// Nothing was.
+    Skipped(SkipReason),
+    /// The target refused.
+    Refused(String),
+}
+
+/// The last outcome of every group.
+#[derive(Debug, Default)]
+pub(crate) struct GroupSyncs {
+    outcomes: BTreeMap<String, Outcome>,
+}
+
+impl GroupSyncs {
+    /// Brings the target up to the checkpoints.
+    pub(crate) async fn sync(&mut self, target: &Admin, checkpoints: &CheckpointView) {
+        let mut groups: Vec<&str> = checkpoints.groups().collect();
+        groups.sort_unstable();
+        for batch in groups.chunks(BATCH) {
+            let (states, offsets) = look(target, batch).await;
+            let plans: Vec<(String, GroupSync)> = batch
+                .iter()
+                .filter_map(|group| {
+                    let plan = plan(group, checkpoints.of_group(group)?, &states, &offsets);
+                    Some(((*group).to_owned(), plan))
+                })
+                .collect();
+            let done = stream::iter(plans).map(|(group, plan)| {
+                let target = target.clone();
+                async move {
+                    let outcome = carry_out(&target, &group, plan).await;
+                    (group, outcome)
+                }
+            });
+            let done: Vec<(String, Outcome)> = done.buffer_unordered(AT_A_TIME).collect().await;
+            for (group, outcome) in done {
+                self.note(&group, outcome);
+            }
+        }
+    }
+
+    /// Says what has changed.
+    fn note(&mut self, group: &str, outcome: Outcome) {
+        if self.outcomes.get(group) == Some(&outcome) && !matches!(outcome, Outcome::Committed(_)) {
+            return;
+        }
+        match &outcome {
+            Outcome::Committed(partitions) => debug!(group, partitions, "group offsets committed on the target"),
+            Outcome::Skipped(reason) => debug!(group, ?reason, "group offsets are not committed on the target"),
+            Outcome::Refused(error) => warn!(group, error, "group offsets could not be committed on the target"),
+        }
+        if !self.outcomes.contains_key(group) && matches!(outcome, Outcome::Committed(_)) {
+            info!(group, "group is kept in step on the target");
+        }
+        self.outcomes.insert(group.to_owned(), outcome);
+    }
+}
+
+type States = BTreeMap<String, TargetGroup>;
+type Offsets = BTreeMap<String, TargetOffsets>;
+
+/// States and offsets of groups on the target. What could not be learned is said to be unknown, never to be empty.
+async fn look(target: &Admin, batch: &[&str]) -> (States, Offsets) {
+    let (described, committed) = tokio::join!(
+        target.describe_groups(batch),
+        groups::committed(target, ClientRole::CheckpointTargetAdmin, batch)
+    );
+    let states = match described {
+        Ok(described) => described
+            .into_iter()
+            .map(|(group, description)| {
+                let state = match description {
+                    Ok(description) => TargetGroup::from_state(&description.state),
+                    Err(error) if error.code == ErrorCode::GROUP_ID_NOT_FOUND => TargetGroup::Dead,
+                    Err(error) => TargetGroup::Unknown { error: error.to_string() },
+                };
+                (group, state)
+            })
+            .collect(),
+        Err(error) => {
+            let unknown = TargetGroup::Unknown { error: error.to_string() };
+            batch.iter().map(|group| ((*group).to_owned(), unknown.clone())).collect()
+        }
+    };
+    let offsets = match committed {
+        Ok(committed) => committed.into_iter().map(|(group, offsets)| (group, known(offsets))).collect(),
+        Err(error) => {
+            let unknown = TargetOffsets::Unknown { error: error.message().to_owned() };
+            batch.iter().map(|group| ((*group).to_owned(), unknown.clone())).collect()
+        }
+    };
+    (states, offsets)
+}
+
+fn known(offsets: Result<GroupOffsets, BrokerError>) -> TargetOffsets {
+    match offsets {
+        Ok(offsets) => TargetOffsets::Known(
+            offsets
+                .into_iter()
+                .map(|(partition, offset)| (TopicPartition::new(partition.topic, partition.partition), offset.offset))
+                .collect(),
+        ),
+        // A group that does not exist has committed nothing.
+        Err(error) if error.code == ErrorCode::GROUP_ID_NOT_FOUND => TargetOffsets::Known(BTreeMap::new()),
+        Err(error) => TargetOffsets::Unknown { error: error.to_string() },
+    }
+}
+
+fn plan(
+    group: &str,
+    checkpoints: &BTreeMap<TopicPartition, Checkpoint>,
+    states: &States,
+    offsets: &Offsets,
+) -> GroupSync {
+    let unanswered = || "the target did not answer for it".to_owned();
+    let no_state = TargetGroup::Unknown { error: unanswered() };
+    let no_offsets = TargetOffsets::Unknown { error: unanswered() };
+    plan_group_sync(checkpoints, states.get(group).unwrap_or(&no_state), offsets.get(group).unwrap_or(&no_offsets))
+}
+
+async fn carry_out(target: &Admin, group: &str, plan: GroupSync) -> Outcome {
+    let to_commit = match plan {
+        GroupSync::Skip(reason) => return Outcome::Skipped(reason),
+        GroupSync::Commit(to_commit) => to_commit,
+    };
+    let count = to_commit.len();
+    let committed = |(partition, OffsetToCommit { offset, metadata }): (TopicPartition, OffsetToCommit)| {
+        let partition = kafka_client::TopicPartition::new(partition.topic, partition.partition);
+        // Leader epochs of the source mean nothing on the target.
+        (partition, CommittedOffset { offset, leader_epoch: None, metadata })
+    };
+    let offsets: GroupOffsets = to_commit.into_iter().map(committed).collect();
+    match target.alter_group_offsets(group, &offsets).await {
+        Err(error) => Outcome::Refused(error.to_string()),
+        Ok(results) => match results.into_iter().find_map(|(partition, result)| Some((partition, result.err()?))) {
+            None => Outcome::Committed(count),
+            // A member has come since we looked.
+            Some((_, error)) if error.code == ErrorCode::UNKNOWN_MEMBER_ID => {
+                Outcome::Skipped(SkipReason::Active { state: error.code.to_string() })
+            }
+            Some((partition, error)) => Outcome::Refused(format!("{partition}: {error}")),
+        },
+    }
+}

@@ -1,0 +1,93 @@
+//! MirrorCheckpoint: follows the consumer groups of a source cluster and says where each of them would go on reading on the
+//! target (Java: `MirrorCheckpointConnector`, `MirrorCheckpointTask`), exactly where MirrorSource keeps offset runs.
+//!
+//! | file | idea |
+//! |---|---|
+//! | `connector` | creates the topic of checkpoints, finds groups, splits them into tasks |
+//! | `groups` | which groups there are, and what they have committed |
+//! | [`translator`] | one committed offset to one target offset (pure) |
+//! | `feeds` | follows the topics of offset syncs and offset runs, restores checkpoints |
+//! | `logs` | what source and target topics are now: ids, beginnings, ends |
+//! | `rounds` | the work of a task: fetch, translate, write checkpoints, commit on the target |
+//! | `group_offsets` | commits on the target, if nobody is at work there |
+//! | `task` | hands the checkpoints of the rounds to the worker |
+//!
+//! **Invariant:** no mutable state shared between tasks.
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+mod clients;
+mod connector;
+mod feeds;
+mod group_offsets;
+mod groups;
+mod logs;
+mod rounds;
+mod task;
+pub mod translator;
+
+use std::sync::Arc;
+
+use connect_api::ConnectError;
+use connect_api::config::{ConfigDef, ConfigMap, ConfigProblem, TypedConfig};
+use connect_api::record::{SourceOffset, SourcePartition};
+use connect_api::source::{ConnectorContext, SourcePlugin, SourceTaskContext};
+use mirror::alter_offsets::validate_checkpoint_offsets;
+use mirror::config_def::checkpoint_config_def;
+
+use connector::MirrorCheckpointConnector;
+use task::MirrorCheckpointTask;
+
+/// The plug-in.
+pub struct MirrorCheckpoint;
+
+impl SourcePlugin for MirrorCheckpoint {
+    type Connector = MirrorCheckpointConnector;
+    type Task = MirrorCheckpointTask;
+
+    fn class(&self) -> &'static str {
+        "org.apache.kafka.connect.mirror.MirrorCheckpointConnector"
+    }
+
+    fn version(&self) -> &'static str {
+        "4.3.0"
+    }
+
+    fn config_def(&self) -> ConfigDef {
+        checkpoint_config_def()
+    }
+
+    fn validate(&self, config: &ConfigMap) -> Vec<ConfigProblem> {
+        mirror::config::validate_checkpoint(config)
+    }
+
+    fn alter_offsets(
+        &self,
+        _: &ConfigMap,
+        offsets: &[(SourcePartition, Option<SourceOffset>)],
+    ) -> Result<bool, ConnectError> {
+        validate_checkpoint_offsets(offsets).map(|()| true)
+    }
+
+    async fn start(
+        &self,
+        config: ConfigMap,
+        context: Arc<dyn ConnectorContext>,
+    ) -> Result<MirrorCheckpointConnector, ConnectError> {
+        MirrorCheckpointConnector::start(config, context).await
+    }
+
+    async fn start_task(
+        &self,
+        config: ConfigMap,
+        _: Arc<dyn SourceTaskContext>,
+    ) -> Result<MirrorCheckpointTask, ConnectError> {
+        MirrorCheckpointTask::start(config).await
+    }
+}
+
+fn parse(config: &ConfigMap) -> Result<TypedConfig, ConnectError> {
+    checkpoint_config_def().parse(config).map_err(|problems| {
+        let sentences: Vec<_> = problems.into_iter().map(|problem| problem.message).collect();
+        ConnectError::config(sentences.join("; "))
+    })
+}

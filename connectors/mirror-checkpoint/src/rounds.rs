@@ -1,0 +1,235 @@
+//! The work of a task, round after round: what have the groups committed, where is that on the target, which of it is news.
+//!
+//! An error ends a round, not the task: the next round begins anew with what the clusters say then.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use connect_api::ConnectError;
+use connect_api::config::{ConfigMap, TypedConfig};
+use kafka_client::TopicPartition;
+use kafka_client::admin::{Admin, CommittedOffset};
+use mirror::assignment::assigned_groups;
+use mirror::checkpoint_view::{CheckpointView, checkpoint_topic};
+use mirror::config::ClientRole;
+use mirror::config_def::OFFSET_TRANSLATION;
+use mirror::filter::TopicFilter;
+use mirror::offset_sync_store::Translated;
+use mirror::runs::{RunsKey, Translation, UnknownReason};
+use mirror::{Checkpoint, ReplicationPolicy};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until};
+use tracing::{debug, info, warn};
+
+use crate::feeds::{self, Feeds};
+use crate::group_offsets::GroupSyncs;
+use crate::logs::Logs;
+use crate::translator::{Answer, Mode, NotTranslated, answer};
+use crate::{clients, groups};
+
+/// Everything that a task knows.
+pub(crate) struct Rounds {
+    config: ConfigMap,
+    groups: BTreeSet<String>,
+    topics: TopicFilter,
+    policy: ReplicationPolicy,
+    source_alias: String,
+    target_alias: String,
+    mode: Mode,
+    emit_every: Duration,
+    /// `None`: group offsets are not synced.
+    sync_every: Option<Duration>,
+    source: Admin,
+    target: Admin,
+    feeds: Feeds,
+    checkpoints: CheckpointView,
+    syncs: GroupSyncs,
+    /// Why partitions of groups have no checkpoint, as it was said last.
+    untranslated: BTreeMap<(String, TopicPartition), NotTranslated>,
+}
+
+/// One committed offset that is to be translated.
+struct Wanted {
+    group: String,
+    source: TopicPartition,
+    /// The topic of the checkpoint.
+    target_topic: String,
+    committed: CommittedOffset,
+}
+
+impl Rounds {
+    pub(crate) async fn start(config: ConfigMap, typed: &TypedConfig) -> Result<Self, ConnectError> {
+        let wrong = |error: &dyn std::fmt::Display| ConnectError::config(error.to_string());
+        let policy = ReplicationPolicy::from_config(&config).map_err(|error| wrong(&error))?;
+        let groups: BTreeSet<String> = assigned_groups(&config).map_err(|error| wrong(&error))?.into_iter().collect();
+        let source_alias = typed.string("source.cluster.alias").to_owned();
+        let mode = if typed.string(OFFSET_TRANSLATION) == "mm2" { Mode::Mm2 } else { Mode::Exact };
+        let every = |key: &str| u64::try_from(typed.int(key)).ok().map(|seconds| Duration::from_secs(seconds.max(1)));
+        let (checkpoints, restored) = feeds::restore(&config, &policy.checkpoints_topic(&source_alias), &groups).await;
+        let sync_every = every("sync.group.offsets.interval.seconds");
+        Ok(Self {
+            feeds: Feeds::new(&config, &policy, mode == Mode::Exact, restored),
+            source: clients::connect(&config, ClientRole::CheckpointSourceAdmin).await?.admin(),
+            target: clients::connect(&config, ClientRole::CheckpointTargetAdmin).await?.admin(),
+            topics: TopicFilter::from_config(&config).map_err(|error| wrong(&error))?,
+            target_alias: typed.string("target.cluster.alias").to_owned(),
+            emit_every: every("emit.checkpoints.interval.seconds").unwrap_or(Duration::from_secs(60)),
+            sync_every: sync_every.filter(|_| typed.boolean("sync.group.offsets.enabled")),
+            syncs: GroupSyncs::default(),
+            untranslated: BTreeMap::new(),
+            config,
+            groups,
+            policy,
+            source_alias,
+            mode,
+            checkpoints,
+        })
+    }
+
+    /// Until nobody takes the checkpoints any more.
+    pub(crate) async fn run(mut self, news: mpsc::Sender<Vec<Checkpoint>>) {
+        info!(groups = self.groups.len(), mode = ?self.mode, "checkpointing");
+        let mut emit_at = Instant::now();
+        let mut sync_at = self.sync_every.map(|_| emit_at);
+        loop {
+            sleep_until(sync_at.map_or(emit_at, |sync_at| sync_at.min(emit_at))).await;
+            if emit_at <= Instant::now() {
+                emit_at = Instant::now() + self.emit_every;
+                match self.round().await {
+                    Ok(checkpoints) if checkpoints.is_empty() => {}
+                    Ok(checkpoints) => {
+                        debug!(checkpoints = checkpoints.len(), "checkpoints to write");
+                        if news.send(checkpoints).await.is_err() {
+                            return;
+                        }
+                    }
+                    Err(error) => {
+                        warn!(%error, "checkpoints could not be made; trying again after emit.checkpoints.interval.seconds");
+                    }
+                }
+            }
+            if let Some(every) = self.sync_every
+                && sync_at.is_some_and(|sync_at| sync_at <= Instant::now())
+            {
+                sync_at = Some(Instant::now() + every);
+                self.syncs.sync(&self.target, &self.checkpoints).await;
+            }
+        }
+    }
+
+    /// The checkpoints that are news.
+    async fn round(&mut self) -> Result<Vec<Checkpoint>, ConnectError> {
+        let wanted = self.committed().await?;
+        // After the groups' offsets: what a group has read has been mirrored, if at all, before it was committed or will be
+        // seen with the next round.
+        self.feeds.catch_up(&self.config).await?;
+        let logs = match self.mode {
+            Mode::Exact => {
+                let pairs = wanted.iter().map(|wanted| (&wanted.source, wanted.target_topic.as_str()));
+                Logs::look(&self.source, &self.target, pairs).await?
+            }
+            Mode::Mm2 => Logs::default(),
+        };
+        let mut news = Vec::new();
+        for wanted in wanted {
+            if let Some(checkpoint) = self.checkpoint(wanted, &logs) {
+                self.checkpoints.apply(checkpoint.clone());
+                news.push(checkpoint);
+            }
+        }
+        Ok(news)
+    }
+
+    /// What the groups have committed on topics that count.
+    async fn committed(&self) -> Result<Vec<Wanted>, ConnectError> {
+        let groups: Vec<&str> = self.groups.iter().map(String::as_str).collect();
+        let fetched = groups::committed(&self.source, ClientRole::CheckpointSourceAdmin, &groups).await?;
+        let mut topics: BTreeMap<String, Option<String>> = BTreeMap::new();
+        let mut wanted = Vec::new();
+        for (group, offsets) in fetched {
+            let offsets = match offsets {
+                Ok(offsets) => offsets,
+                Err(error) => {
+                    warn!(group, %error, "offsets of the group can't be read; its checkpoints stay as they are");
+                    continue;
+                }
+            };
+            for (source, committed) in offsets {
+                let target_topic = match topics.get(&*source.topic) {
+                    Some(known) => known.clone(),
+                    None => {
+                        let target_topic = self.target_topic(&source.topic)?;
+                        topics.insert(source.topic.to_string(), target_topic.clone());
+                        target_topic
+                    }
+                };
+                if let Some(target_topic) = target_topic {
+                    wanted.push(Wanted { group: group.clone(), source, target_topic, committed });
+                }
+            }
+        }
+        Ok(wanted)
+    }
+
+    /// The topic of the target in which readers of a source topic go on; `None` if the topic does not count.
+    fn target_topic(&self, topic: &str) -> Result<Option<String>, ConnectError> {
+        let accepted = self.topics.should_replicate_topic(topic);
+        let accepted = accepted.map_err(|error| ConnectError::config(format!("topics: {error}")))?;
+        Ok(accepted.then(|| checkpoint_topic(&self.policy, &self.source_alias, &self.target_alias, topic)))
+    }
+
+    fn checkpoint(&mut self, wanted: Wanted, logs: &Logs) -> Option<Checkpoint> {
+        let answer = self.translate(&wanted, logs);
+        let Wanted { group, source, target_topic, committed } = wanted;
+        let (topic, partition) = (&*source.topic, source.partition);
+        let downstream = match answer {
+            Answer::At { offset, exact } => {
+                debug!(group, topic, partition, committed = committed.offset, offset, exact, "offset translated");
+                self.untranslated.remove(&(group.clone(), source.clone()));
+                offset
+            }
+            Answer::Nowhere(reason) => {
+                if reason == NotTranslated::Recreated {
+                    // What was said of the topic before is about records that are gone.
+                    self.checkpoints.forget_topic(&target_topic);
+                }
+                let key = (group, source);
+                if self.untranslated.get(&key) != Some(&reason) {
+                    debug!(
+                        group = key.0,
+                        topic = &*key.1.topic,
+                        partition = key.1.partition,
+                        ?reason,
+                        "no translation"
+                    );
+                    self.untranslated.insert(key, reason);
+                }
+                return None;
+            }
+        };
+        let checkpoint = Checkpoint {
+            group,
+            topic_partition: mirror::TopicPartition::new(target_topic, partition),
+            upstream: committed.offset,
+            downstream,
+            metadata: committed.metadata,
+        };
+        self.checkpoints.emission(&checkpoint).is_written().then_some(checkpoint)
+    }
+
+    fn translate(&self, wanted: &Wanted, logs: &Logs) -> Answer {
+        let Wanted { source, target_topic, committed, .. } = wanted;
+        let partition = mirror::TopicPartition::new(source.topic.clone(), source.partition);
+        let by_syncs: Translated = self.feeds.syncs.store().get().translate(&partition, committed.offset);
+        let by_runs = match &self.feeds.runs {
+            None => Translation::Unknown { reason: UnknownReason::NoMap, earliest: None },
+            Some(runs) => {
+                let key = RunsKey { source: partition, target_topic: target_topic.clone() };
+                let ids = logs.ids(&source.topic, target_topic);
+                runs.store().translate(&key, ids, committed.offset)
+            }
+        };
+        let log = logs.target(&TopicPartition::new(target_topic.as_str(), source.partition));
+        answer(self.mode, by_runs, by_syncs, log)
+    }
+}
