@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! libs/*.jar       brokers, Connect, MirrorMaker, tools and what they need
-//! harness.jar      tests/harness/java, compiled
-//! kafka.jsa        a class data archive: halves the time a JVM needs to start
+//! harness-*.jar    tests/harness/java, compiled
+//! kafka-*.jsa      a class data archive: halves the time a JVM needs to start
 //! java.args        how to run any class of them: java @target/kafka/4.3.0/java.args kafka.tools.StorageTool …
 //! ```
 //!
@@ -110,25 +110,39 @@ fn pom() -> String {
 fn compile(folder: &Path) -> Result<(), String> {
     let sources = java_sources()?;
     let mut hasher = DefaultHasher::new();
-    (pom(), folder, sources.iter().map(|path| fs::read(path).ok()).collect::<Vec<_>>()).hash(&mut hasher);
+    for source in &sources {
+        fs::read(source).ok().hash(&mut hasher);
+    }
+    (java_arguments(folder, Path::new("harness.jar"))?, LOG4J).hash(&mut hasher);
     let stamp = folder.join("harness.stamp");
     let made_from = format!("{:016x}", hasher.finish());
     if fs::read_to_string(&stamp).is_ok_and(|made| made == made_from) {
         return Ok(());
     }
-    let (classes, jar, archive) = (folder.join("classes"), folder.join("harness.jar"), folder.join("kafka.jsa"));
+    // Named by what they were made from, and the old ones only unlinked: they may be in use by a run beside this one.
+    let old: Vec<_> = list(folder)?.into_iter().filter(|path| is_made_here(path)).collect();
+    let (classes, jar) = (folder.join("classes"), folder.join(format!("harness-{made_from}.jar")));
+    let archive = folder.join(format!("kafka-{made_from}.jsa"));
     let _ = fs::remove_dir_all(&classes);
-    let _ = fs::remove_file(&archive);
     let mut javac = Command::new("javac");
     javac.args(["-proc:none", "-d"]).arg(&classes).arg("-cp").arg(folder.join("libs/*")).args(&sources);
     run("compiling tests/harness/java", &mut javac)?;
     run("packing tests/harness/java", Command::new("jar").arg("cf").arg(&jar).arg("-C").arg(&classes).arg("."))?;
     write(&folder.join("log4j2.xml"), LOG4J)?;
     let arguments = java_arguments(folder, &jar)?;
-    write(&folder.join("java.args"), &format!("{arguments}-XX:ArchiveClassesAtExit=\"{}\"\n", archive.display()))?;
-    train(folder)?;
-    write(&folder.join("java.args"), &format!("{arguments}-XX:SharedArchiveFile=\"{}\"\n", archive.display()))?;
+    let training = folder.join("training.args");
+    write(&training, &format!("{arguments}-XX:ArchiveClassesAtExit=\"{}\"\n", archive.display()))?;
+    train(folder, &training)?;
+    write(&training, &format!("{arguments}-XX:SharedArchiveFile=\"{}\"\n", archive.display()))?;
+    fs::rename(&training, folder.join("java.args")).map_err(|e| format!("cannot write java.args: {e}"))?;
+    for path in old.iter().filter(|path| **path != jar && **path != archive) {
+        let _ = fs::remove_file(path);
+    }
     write(&stamp, &made_from)
+}
+
+fn is_made_here(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "jar" || extension == "jsa")
 }
 
 fn java_sources() -> Result<Vec<PathBuf>, String> {
@@ -165,7 +179,7 @@ const LOG4J: &str = r#"<Configuration>
 "#;
 
 /// One run of a broker that ends by itself once it is up; the JVM writes the archive as it ends.
-fn train(folder: &Path) -> Result<(), String> {
+fn train(folder: &Path, arguments: &Path) -> Result<(), String> {
     let data = folder.join("training");
     let _ = fs::remove_dir_all(&data);
     let (broker, controller) = (crate::free_port(), crate::free_port());
@@ -180,9 +194,7 @@ fn train(folder: &Path) -> Result<(), String> {
     let file = folder.join("training.properties");
     write(&file, &properties)?;
     let mut java = Command::new("java");
-    java.arg("-Xmx256m")
-        .arg(format!("-Dharness.train={broker}"))
-        .arg(format!("@{}", folder.join("java.args").display()));
+    java.arg("-Xmx256m").arg(format!("-Dharness.train={broker}")).arg(format!("@{}", arguments.display()));
     java.arg("portage.BrokerMain").arg(&file).arg(&data).arg(crate::cluster::new_id());
     run("starting a first broker", &mut java)?;
     let _ = fs::remove_dir_all(&data);
