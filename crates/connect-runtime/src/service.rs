@@ -145,3 +145,70 @@ impl HerderService for Service {
         signature::verify(key, self.0.worker.verification_algorithms(), body, signature, algorithm)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use connect_herder::herder::Herder;
+
+    use super::*;
+    use crate::herder_settings;
+    use crate::test_plugin::{CLASS, TestPlugin, Witness};
+    use crate::test_world::worker_config;
+
+    /// A service whose herder never comes to its queue.
+    fn service(extra: &[(&str, &str)]) -> (Service, mpsc::Receiver<Submitted>) {
+        let worker = Arc::new(worker_config(extra));
+        let plugins = PluginRegistry::default().with_source(TestPlugin(Witness::default()));
+        let (commands, queue) = mpsc::channel(1);
+        let herder = Herder::new(herder_settings::settings(&worker, &plugins));
+        let service = Service::new(Shared {
+            worker,
+            plugins,
+            loggers: Arc::new(Loggers::new(Level::Info, |_| {})),
+            commands,
+            view: watch::channel(Arc::new(herder.view())).1,
+            offsets: OffsetStore::new().0,
+            cluster_id: Arc::default(),
+        });
+        (service, queue)
+    }
+
+    #[tokio::test]
+    async fn when_the_queue_is_full_a_command_is_refused_at_once() {
+        let (service, _queue) = service(&[]);
+        let waiting = service.clone();
+        let waiting = tokio::spawn(async move { waiting.submit(Command::Ping).await });
+        while service.0.commands.capacity() > 0 {
+            tokio::task::yield_now().await;
+        }
+
+        let refused = service.submit(Command::Ping).await;
+
+        assert!(matches!(refused, Err(HerderError::Unavailable(_))), "{refused:?}");
+        assert!(!waiting.is_finished());
+    }
+
+    #[tokio::test]
+    async fn a_plug_in_shows_the_common_keys_and_its_own_by_any_of_its_names() {
+        let (service, _queue) = service(&[]);
+
+        for class in [CLASS, "TestSource"] {
+            let keys = service.plugin_config(class).unwrap();
+            let has = |name| keys.iter().any(|key| key.name == name);
+            assert!(has("tasks.max") && has("configs"), "{class}");
+        }
+        let unknown = Err(HerderError::NotFound("Unknown plugin Nope.".to_owned()));
+        assert_eq!(service.plugin_config("Nope").map(drop), unknown);
+    }
+
+    #[tokio::test]
+    async fn signatures_count_only_where_the_group_signs() {
+        let (sessioned, _queue) = service(&[]);
+        let (compatible, _queue) = service(&[("connect.protocol", "compatible")]);
+
+        let missing = SignatureError::Malformed("Internal request missing required signature".to_owned());
+        assert_eq!(sessioned.verify_signature(b"[]", None, None), Err(missing));
+        assert_eq!(sessioned.verify_signature(b"[]", Some("AAAA"), Some("HmacSHA256")), Err(SignatureError::NotReady));
+        assert_eq!(compatible.verify_signature(b"[]", None, None), Ok(()));
+    }
+}

@@ -220,12 +220,16 @@ async fn coordinator(
     log
 }
 
-/// Runs a task without a target: its records go nowhere.
+/// Runs a task without a target: its records go nowhere. It says that it uses the topic of its config's key `topic`.
 fn task_body(spec: TaskSpec) -> BoxFuture<'static, Result<(), ConnectError>> {
     Box::pin(async move {
         let context = Arc::new(TaskContext(spec.id.clone()));
+        let topic = spec.task_config.get("topic").cloned();
         let mut task = spec.plugin.start_task(spec.task_config, context).await?;
         spec.events.send(TaskEvent::Started).unwrap();
+        if let Some(topic) = topic {
+            spec.events.send(TaskEvent::TopicUsed(topic)).unwrap();
+        }
         let mut stop = spec.stop;
         loop {
             tokio::select! {

@@ -29,8 +29,9 @@ use crate::source_task::{self, TaskEnvironment};
 use crate::storage::OffsetStore;
 use crate::worker_config::WorkerConfig;
 
-/// How long last statuses and the farewell to the group may take once everything has stopped.
-const FAREWELL: Duration = Duration::from_secs(3);
+/// How long last statuses and the farewell to the group may take once everything has stopped. More than the client's own
+/// patience with a LeaveGroup, 3 s.
+const FAREWELL: Duration = Duration::from_secs(4);
 
 /// Why a worker can't start or go on.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]

@@ -146,6 +146,21 @@ async fn a_pause_reaches_the_tasks_without_a_rebalance() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn topics_that_are_used_are_remembered_unless_nobody_wants_to_know() {
+    for (tracking, remembered) in [("true", true), ("false", false)] {
+        let world = World::default();
+        let mut worker = world.worker(&[("topic.tracking.enable", tracking)]);
+
+        worker.service.submit(put("m", &[("topic", "t1")])).await.unwrap();
+        worker.sees(|view| task_is(view, "m", 0, State::Running)).await;
+        worker.shut_down().await.0.unwrap();
+
+        let record = World::newest(&world.status, "status-topic-t1:connector-m");
+        assert_eq!(record.is_some(), remembered, "tracking {tracking}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn offsets_of_a_stopped_connector_can_be_changed_and_read_back() {
     let world = World::default();
     let mut worker = running(&world, &[]).await;
