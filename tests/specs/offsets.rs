@@ -4,6 +4,7 @@
 //! - A group at the end of a topic of which retention has left a part is at the end of the copy, and groups in between read
 //!   the same next record on both sides; Java's `RemoteClusterUtils` reads the same offsets from our checkpoints.
 //! - So it is for every offset of a topic with transactions, aborted ones among them.
+//! - A partition without records, from the beginning or since retention, has its end, too.
 //! - A worker that was killed and started again translates what was mirrored before and after as exactly.
 //! - A group with a member on the target is left alone until the member leaves; a group that goes back on the source does not
 //!   go back on the target, but its checkpoint does; a group's id may have a comma in it.
@@ -195,6 +196,28 @@ async fn a_thousand_records_of_which_250_are_left() {
         let seen: Vec<_> = by_java.iter().map(|at| (at.topic.as_str(), at.partition, at.offset)).collect();
         assert_eq!(seen, [(flow.remote().as_str(), 0, expected)]);
     }
+}
+
+#[tokio::test]
+async fn the_ends_of_partitions_without_records() {
+    let pair = clusters().await;
+    let flow = Flow { name: "hollow", rest: worker().await.rest(), pair };
+    pair.source.create_topic(&flow.topic(), 3).await;
+    write(&pair.source, &flow.topic(), 0, 7).await;
+    pair.source.produce(&flow.topic(), 2, &Record::numbered(10)).await;
+    pair.source.delete_records(&flow.topic(), 2, 10).await;
+    let at = |partition, offset| GroupOffset::new(&flow.topic(), partition, offset);
+    pair.source.set_group_offsets(&flow.group("all"), &[at(0, 7), at(1, 0), at(2, 10)]).await;
+
+    flow.mirror(7).await;
+    flow.checkpoint().await;
+
+    eventually("all partitions are at their ends", SOON, async || {
+        let offsets = pair.target.group_offsets(&flow.group("all")).await;
+        let offsets: Vec<_> = offsets.iter().map(|at| (at.partition, at.offset)).collect();
+        if offsets == [(0, 7), (1, 0), (2, 0)] { Ok(()) } else { Err(format!("{offsets:?}")) }
+    })
+    .await;
 }
 
 #[tokio::test]

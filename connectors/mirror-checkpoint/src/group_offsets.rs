@@ -1,7 +1,8 @@
 //! Commits translated offsets on the target in the name of groups that nobody works in there (KIP-545). Each batch of groups
 //! is described, read and written at once, so that what was decided is still true when it is written.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt};
 use kafka_client::admin::{Admin, CommittedOffset, GroupOffsets};
@@ -10,6 +11,7 @@ use mirror::checkpoint_view::CheckpointView;
 use mirror::config::ClientRole;
 use mirror::group_sync::{GroupSync, OffsetToCommit, SkipReason, TargetGroup, TargetOffsets, plan_group_sync};
 use mirror::{Checkpoint, TopicPartition};
+use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
 use crate::groups;
@@ -28,16 +30,44 @@ pub(crate) enum Outcome {
     Refused(String),
 }
 
+/// Groups that are in step are looked at so often even if nothing has changed: somebody may have reset them on the target.
+const LOOK_AGAIN: Duration = Duration::from_secs(60);
+
 /// The last outcome of every group.
 #[derive(Debug, Default)]
 pub(crate) struct GroupSyncs {
     outcomes: BTreeMap<String, Outcome>,
+    /// Groups with checkpoints that they had not at the last look.
+    changed: BTreeSet<String>,
+    all_looked_at: Option<Instant>,
+}
+
+impl Outcome {
+    /// Only a new checkpoint makes something to do.
+    fn is_in_step(&self) -> bool {
+        matches!(self, Outcome::Committed(_) | Outcome::Skipped(SkipReason::UpToDate))
+    }
 }
 
 impl GroupSyncs {
+    /// A group has a new checkpoint.
+    pub(crate) fn changed(&mut self, group: &str) {
+        if !self.changed.contains(group) {
+            self.changed.insert(group.to_owned());
+        }
+    }
+
     /// Brings the target up to the checkpoints.
     pub(crate) async fn sync(&mut self, target: &Admin, checkpoints: &CheckpointView) {
-        let mut groups: Vec<&str> = checkpoints.groups().collect();
+        let all = self.all_looked_at.is_none_or(|looked| looked.elapsed() >= LOOK_AGAIN);
+        if all {
+            self.all_looked_at = Some(Instant::now());
+        }
+        let changed = std::mem::take(&mut self.changed);
+        let due = |group: &&str| {
+            all || changed.contains(*group) || !self.outcomes.get(*group).is_some_and(Outcome::is_in_step)
+        };
+        let mut groups: Vec<&str> = checkpoints.groups().filter(due).collect();
         groups.sort_unstable();
         for batch in groups.chunks(BATCH) {
             let (states, offsets) = look(target, batch).await;

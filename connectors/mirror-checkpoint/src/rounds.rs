@@ -133,6 +133,7 @@ impl Rounds {
         let mut news = Vec::new();
         for wanted in wanted {
             if let Some(checkpoint) = self.checkpoint(wanted, &logs) {
+                self.syncs.changed(&checkpoint.group);
                 self.checkpoints.apply(checkpoint.clone());
                 news.push(checkpoint);
             }
@@ -181,12 +182,13 @@ impl Rounds {
     fn checkpoint(&mut self, wanted: Wanted, logs: &Logs) -> Option<Checkpoint> {
         let answer = self.translate(&wanted, logs);
         let Wanted { group, source, target_topic, committed } = wanted;
-        let (topic, partition) = (&*source.topic, source.partition);
-        let downstream = match answer {
+        let partition = source.partition;
+        let (downstream, exact) = match answer {
             Answer::At { offset, exact } => {
-                debug!(group, topic, partition, committed = committed.offset, offset, exact, "offset translated");
-                self.untranslated.remove(&(group.clone(), source.clone()));
-                offset
+                if !self.untranslated.is_empty() {
+                    self.untranslated.remove(&(group.clone(), source.clone()));
+                }
+                (offset, exact)
             }
             Answer::Nowhere(reason) => {
                 if reason == NotTranslated::Recreated {
@@ -214,7 +216,12 @@ impl Rounds {
             downstream,
             metadata: committed.metadata,
         };
-        self.checkpoints.emission(&checkpoint).is_written().then_some(checkpoint)
+        let written = self.checkpoints.emission(&checkpoint).is_written();
+        if written {
+            let Checkpoint { group, upstream, downstream, .. } = &checkpoint;
+            debug!(group, topic = &*source.topic, partition, upstream, downstream, exact, "offset translated");
+        }
+        written.then_some(checkpoint)
     }
 
     fn translate(&self, wanted: &Wanted, logs: &Logs) -> Answer {
