@@ -72,8 +72,7 @@ impl CatchUp {
         self.failed = true;
         let wait_ms = if protocol == Some(Subprotocol::Eager) {
             settings.worker_unsync_backoff_ms
-        } else if self.retries_left > 0 {
-            let fraction = settings.scheduled_rebalance_max_delay_ms / 10 / self.retries_left;
+        } else if let Some(fraction) = (settings.scheduled_rebalance_max_delay_ms / 10).checked_div(self.retries_left) {
             self.retries_left -= 1;
             u64::from(fraction)
         } else {

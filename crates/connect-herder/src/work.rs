@@ -131,6 +131,18 @@ impl Work {
     /// Brings what is here to what should be, stops first.
     #[must_use]
     pub fn reconcile(&mut self) -> Vec<Step> {
+        let mut steps = self.stop_excess();
+        let starts: Vec<Unit> = self.admitted.iter().filter(|unit| !self.here.contains_key(*unit)).cloned().collect();
+        for unit in &starts {
+            self.here.insert(unit.clone(), Run::Starting);
+        }
+        steps.extend(starts.into_iter().map(Step::Start));
+        steps
+    }
+
+    /// The half of [`reconcile`](Self::reconcile) that stops.
+    #[must_use]
+    pub fn stop_excess(&mut self) -> Vec<Step> {
         let mut stops = Vec::new();
         let mut gone = Vec::new();
         for (unit, run) in &mut self.here {
@@ -152,12 +164,7 @@ impl Work {
         for unit in &gone {
             self.here.remove(unit);
         }
-        let starts: Vec<Unit> = self.admitted.iter().filter(|unit| !self.here.contains_key(*unit)).cloned().collect();
-        for unit in &starts {
-            self.here.insert(unit.clone(), Run::Starting);
-        }
-        let forgotten = gone.into_iter().map(Step::Forget);
-        forgotten.chain(stops).chain(starts.into_iter().map(Step::Start)).collect()
+        gone.into_iter().map(Step::Forget).chain(stops).collect()
     }
 
     /// The shell says that a unit runs. Answers whether that is news.

@@ -73,6 +73,8 @@ pub struct Herder {
     changes: Changes,
     membership: Membership,
     coordinator_unknown_since: Option<Now>,
+    /// Work of the last round that does not exist.
+    strays: BTreeSet<Unit>,
     catch_up: CatchUp,
     leadership: Leadership,
     work: Work,
@@ -131,6 +133,7 @@ impl Herder {
             status: StatusState::new(),
             changes: Changes::default(),
             coordinator_unknown_since: None,
+            strays: BTreeSet::new(),
             catch_up: CatchUp::default(),
             work: Work::default(),
             publisher: Publisher::default(),
@@ -209,6 +212,7 @@ impl Herder {
             Phase::Reading { .. } | Phase::Stopped => {}
             Phase::Working => {
                 self.process_changes();
+                self.stop_excess();
                 self.maintain_round();
                 self.maintain_statuses();
                 self.maintain_work_requests();

@@ -145,12 +145,13 @@ impl Herder {
                 }
             }
             // What is revoked has to have stopped before anything new starts.
-            Next::Resolve if self.work.stopping().next().is_some() || self.has_steps_to_stop() => {}
+            Next::Resolve if self.work.stopping().next().is_some() => {}
             Next::Resolve => {
                 self.catch_up.abandon();
                 self.membership.resolve();
                 self.version += 1;
                 self.work.admit();
+                self.hold_strays();
                 self.compare_statuses();
                 if self.membership.is_leader() {
                     self.forget_deleted_statuses();
@@ -159,9 +160,28 @@ impl Herder {
         }
     }
 
-    /// Whether something here may not run any more and has not been told yet.
-    fn has_steps_to_stop(&self) -> bool {
-        self.work.here().any(|(unit, _)| !self.work.is_admitted(unit))
+    /// Work that is ours but does not exist any more does not run, and the group is asked to take it back. (A leader that
+    /// remembers nothing, because it is new or its last round failed, does not revoke what was deleted: it compares with
+    /// what it remembers. In the next round it does.)
+    fn hold_strays(&mut self) {
+        let strays: BTreeSet<Unit> = self.work.assigned().filter(|unit| self.is_stray(unit)).cloned().collect();
+        for unit in &strays {
+            self.work.hold(unit);
+        }
+        // Once, lest a leader who knows better be asked for ever.
+        if !strays.is_subset(&self.strays) {
+            self.membership.want_rejoin();
+        }
+        self.strays = strays;
+    }
+
+    fn is_stray(&self, unit: &Unit) -> bool {
+        match unit {
+            Unit::Connector(name) => !self.config.contains(name),
+            // Whose tasks are hidden from us by compaction may have them all the same.
+            Unit::Task(task) if self.config.is_inconsistent(&task.connector) => false,
+            Unit::Task(task) => task.task >= self.config.task_count(&task.connector),
+        }
     }
 
     fn read_to_catch_up(&mut self) {
@@ -242,6 +262,7 @@ impl Herder {
             }
         }
         for unit in tombstones {
+            self.statements.disputed.remove(&unit);
             self.forget_status(unit);
         }
     }

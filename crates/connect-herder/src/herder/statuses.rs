@@ -19,7 +19,7 @@ pub(super) struct Statements {
     /// The last word of this worker about each unit that it has.
     said: BTreeMap<Unit, Status>,
     /// Units about which the topic says something wrong.
-    disputed: BTreeSet<Unit>,
+    pub(super) disputed: BTreeSet<Unit>,
 }
 
 impl Herder {
@@ -64,7 +64,7 @@ impl Herder {
 
     /// With a new generation, words of others about our work may have become older than ours.
     pub(super) fn compare_statuses(&mut self) {
-        let wrong = |unit: &&Unit| self.is_wrong(unit, self.known_status(unit));
+        let wrong = |unit: &&Unit| self.known_status(unit).is_some_and(|known| self.is_wrong(unit, Some(known)));
         let disputed: Vec<Unit> = self.statements.said.keys().filter(wrong).cloned().collect();
         self.statements.disputed.extend(disputed);
     }
@@ -84,7 +84,7 @@ impl Herder {
         for unit in std::mem::take(&mut self.statements.disputed) {
             if let Some(said) = self.statements.said.get(&unit).cloned() {
                 self.write_status(&unit, said.state, said.trace);
-            } else if self.membership.is_leader() && !self.is_configured(&unit) {
+            } else if self.is_wrong(&unit, self.known_status(&unit)) {
                 self.forget_status(unit);
             }
         }

@@ -16,7 +16,18 @@ use crate::work::{Run, Step, StopReason, Unit};
 impl Herder {
     /// Stops what is too much here and starts what is missing.
     pub(super) fn reconcile(&mut self) {
-        for step in self.work.reconcile() {
+        let steps = self.work.reconcile();
+        self.take_steps(steps);
+    }
+
+    /// Stops what is too much here. What is missing may turn out not to be wanted before the event is dealt with.
+    pub(super) fn stop_excess(&mut self) {
+        let steps = self.work.stop_excess();
+        self.take_steps(steps);
+    }
+
+    fn take_steps(&mut self, steps: Vec<Step>) {
+        for step in steps {
             match step {
                 Step::Stop(Unit::Connector(name)) => {
                     self.forget_instance(&name);

@@ -83,7 +83,7 @@ impl World {
     pub(super) fn perform_work(&mut self, index: usize, action: Action) {
         match action {
             Action::Validate { op, config } => {
-                let bad = config.get("bad").is_some();
+                let bad = config.contains_key("bad");
                 let result = if bad { Err(HerderError::BadRequest("bad".to_owned())) } else { Ok(()) };
                 self.event(index, Event::Validated { op, result });
             }

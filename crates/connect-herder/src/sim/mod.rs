@@ -41,24 +41,34 @@ fn play(seed: u64, print: bool) -> world::Totals {
     world.totals
 }
 
+/// Plays a seed; `None` if something was violated.
+fn try_to_play(seed: u64) -> Option<world::Totals> {
+    std::panic::catch_unwind(|| play(seed, false)).ok()
+}
+
 #[test]
 fn every_history_comes_to_a_good_end() {
     if let Some(seed) = number("SIM_SEED") {
         play(seed, true);
         return;
     }
+    let seeds = number("SIM_SEEDS").unwrap_or(SEEDS);
+    let threads = std::thread::available_parallelism().map_or(1, |count| count.get() as u64);
     let mut totals = world::Totals::default();
-    for seed in 0..number("SIM_SEEDS").unwrap_or(SEEDS) {
-        let played = std::panic::catch_unwind(|| play(seed, false));
-        match played {
-            Ok(played) => totals += played,
-            Err(_) => {
-                eprintln!("seed {seed} fails; its history:");
-                play(seed, true);
-                panic!("seed {seed} fails, but not when it is played again");
+    std::thread::scope(|scope| {
+        let share = |thread: u64| (thread..seeds).step_by(threads as usize).map(|seed| (seed, try_to_play(seed)));
+        let players: Vec<_> = (0..threads).map(|thread| scope.spawn(move || share(thread).collect::<Vec<_>>())).collect();
+        for (seed, played) in players.into_iter().flat_map(|player| player.join().expect("a player does not panic")) {
+            match played {
+                Some(played) => totals += played,
+                None => {
+                    eprintln!("seed {seed} fails; its history:");
+                    play(seed, true);
+                    panic!("seed {seed} fails, but not when it is played again");
+                }
             }
         }
-    }
+    });
     eprintln!("{totals:?}");
     assert!(totals.rounds > 0 && totals.starts > 0 && totals.commands > 0 && totals.faults > 0, "the world was idle");
 }
