@@ -8,9 +8,9 @@ use kafka_protocol::messages::offset_for_leader_epoch_request::{OffsetForLeaderP
 use kafka_protocol::messages::{BrokerId, ListOffsetsRequest, OffsetForLeaderEpochRequest, TopicName};
 use kafka_protocol::protocol::StrBytes;
 
-use super::TopicPartition;
 use super::options::{Isolation, OffsetReset};
 use super::partition::{Question, Reply};
+use crate::TopicPartition;
 use crate::cluster::{Cluster, Purpose};
 use crate::codes::ErrorCode;
 use crate::connection::Connection;

@@ -6,9 +6,9 @@ use kafka_protocol::messages::fetch_response::PartitionData;
 use kafka_wire::batch::{BatchError, FetchedEntry, split};
 use uuid::Uuid;
 
-use super::TopicPartition;
 use super::filter::Aborted;
 use super::partition::Answer;
+use crate::TopicPartition;
 use crate::codes::ErrorCode;
 
 /// The answers in a response. `name` finds a topic by its name (before version 13) or its id; partitions of topics that it

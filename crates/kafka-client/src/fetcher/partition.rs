@@ -9,6 +9,8 @@
 //! Nothing is lost silently: whenever the log and the position do not fit, there is a [`PartitionEvent`], and the partition
 //! stops until the caller seeks, unless an [`OffsetReset`] says how to go on.
 
+mod answers;
+
 use std::time::Duration;
 
 use kafka_wire::batch::FetchedEntry;
@@ -16,11 +18,11 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::event::PartitionEvent;
-use super::filter::{self, Aborted, Filtered};
+use super::filter::{Aborted, Filtered};
 use super::options::{Isolation, OffsetReset};
 use super::session::Want;
 use super::{Position, Start};
-use crate::codes::{Class, ErrorCode};
+use crate::codes::ErrorCode;
 use crate::error::ClientError;
 
 /// A failure shorter than this is nobody's business: leaders move all the time.
@@ -206,17 +208,26 @@ impl Partition {
         (self.leader.is_none() || self.other_id.is_some()) && self.phase != Phase::Stopped
     }
 
+    /// It has a question; see [`ask`](Self::ask).
+    pub(super) fn asks(&self) -> bool {
+        matches!(self.phase, Phase::Ask(_))
+    }
+
     fn may_act(&self, now: Instant) -> bool {
         self.retry_at.is_none_or(|at| at <= now) && self.other_id.is_none()
     }
 
+    /// The broker to fetch from now, if there is anything to fetch.
+    pub(super) fn source(&self, now: Instant) -> Option<i32> {
+        let (leader, _) = self.leader.filter(|_| self.phase == Phase::Fetching && self.may_act(now))?;
+        Some(self.replica.filter(|(_, until)| *until > now).map_or(leader, |(replica, _)| replica))
+    }
+
     /// What to fetch from broker `node_id` now, if anything.
     pub(super) fn want(&self, node_id: i32, now: Instant) -> Option<Want> {
-        let (leader, current_leader_epoch) = self.leader?;
+        let (_, current_leader_epoch) = self.leader.filter(|_| self.source(now) == Some(node_id))?;
         let Target::At { offset, leader_epoch } = self.target else { return None };
-        let source = self.replica.filter(|(_, until)| *until > now).map_or(leader, |(replica, _)| replica);
-        let wanted = self.phase == Phase::Fetching && self.may_act(now) && source == node_id;
-        wanted.then(|| Want {
+        Some(Want {
             topic_id: self.topic_id(),
             fetch_offset: offset,
             partition_max_bytes: self.rules.partition_max_bytes,
@@ -301,63 +312,6 @@ impl Partition {
         }
     }
 
-    /// Takes in the answer to a fetch from `position` on.
-    pub(super) fn fetched(&mut self, answer: Answer, now: Instant) -> Step {
-        let mut step = Step::default();
-        let Target::At { offset, leader_epoch } = self.target else { return step };
-        if self.phase != Phase::Fetching {
-            return step;
-        }
-        if !answer.code.is_ok() {
-            self.failed(answer.code, now, &mut step);
-            return step;
-        }
-        if let Some((epoch, end_offset)) = answer.diverging {
-            self.diverged(offset, leader_epoch, Some((epoch, end_offset)), &mut step);
-            return step;
-        }
-        if let Some(replica) = answer.preferred_replica {
-            // The answer has no records then.
-            self.replica = Some((replica, now + REPLICA_FOR));
-        }
-        let aborted = (self.rules.isolation == Isolation::ReadCommitted).then_some(&*answer.aborted);
-        let (filtered, damage) = match filter::filter(answer.entries, offset, aborted) {
-            Ok(filtered) => (filtered, answer.damage),
-            Err((_, error)) => (Filtered { next_position: offset, ..Filtered::default() }, Some(error.to_string())),
-        };
-        let next_position = filtered.next_position;
-        let moved = next_position > offset;
-        if moved {
-            self.target = Target::At { offset: next_position, leader_epoch: filtered.leader_epoch };
-            self.damaged = 0;
-        }
-        let watermarks = (answer.high_watermark, answer.last_stable_offset, answer.log_start_offset);
-        if moved || self.watermarks != watermarks {
-            self.watermarks = watermarks;
-            step.progress = Some(Progress {
-                position_before: offset,
-                filtered,
-                high_watermark: answer.high_watermark,
-                last_stable_offset: answer.last_stable_offset,
-                log_start_offset: answer.log_start_offset,
-            });
-        }
-        match damage {
-            None => self.recovered(&mut step),
-            Some(reason) => self.damage(next_position, reason, now, &mut step),
-        }
-        step
-    }
-
-    fn damage(&mut self, offset: i64, reason: String, now: Instant, step: &mut Step) {
-        self.damaged += 1;
-        if self.damaged > MAX_DAMAGED {
-            return self.stop(PartitionEvent::Corrupt { offset, reason }, step);
-        }
-        step.reconnect = true;
-        self.pause(now);
-    }
-
     /// The broker could not be asked.
     pub(super) fn unreachable(&mut self, error: &ClientError, now: Instant) -> Step {
         let mut step = Step { refresh: true, ..Step::default() };
@@ -368,105 +322,6 @@ impl Partition {
         self.pause(now);
         self.trouble(error.clone(), now, &mut step);
         step
-    }
-
-    fn failed(&mut self, code: ErrorCode, now: Instant, step: &mut Step) {
-        match code {
-            ErrorCode::OFFSET_OUT_OF_RANGE if self.replica.take().is_some() => self.pause(now),
-            ErrorCode::OFFSET_OUT_OF_RANGE => self.phase = Phase::Ask(Question::Range),
-            ErrorCode::CORRUPT_MESSAGE => {
-                if let Target::At { offset, .. } = self.target {
-                    self.damage(offset, "the broker finds it damaged on its disk".to_owned(), now, step);
-                }
-            }
-            _ if code.is_retriable() => {
-                step.refresh |= code.class() == Class::RefreshMetadata;
-                self.replica = None;
-                self.pause(now);
-                self.trouble(ClientError::broker("Fetch", code, None), now, step);
-            }
-            ErrorCode::TOPIC_AUTHORIZATION_FAILED => {
-                self.retry_at = Some(now + HOPELESS_PAUSE);
-                self.report(PartitionEvent::AuthorizationFailed, step);
-            }
-            _ => {
-                self.retry_at = Some(now + HOPELESS_PAUSE);
-                self.report(PartitionEvent::Failed { code }, step);
-            }
-        }
-    }
-
-    /// Takes in the answer to a question.
-    pub(super) fn replied(&mut self, reply: Result<Reply, ErrorCode>, now: Instant) -> Step {
-        let mut step = Step::default();
-        let Phase::Asked(question) = self.phase else { return step };
-        let reply = match reply {
-            Ok(reply) => reply,
-            Err(code) => {
-                self.phase = Phase::Ask(question);
-                self.failed(code, now, &mut step);
-                return step;
-            }
-        };
-        let here = match self.target {
-            Target::At { offset, leader_epoch } => Some((offset, leader_epoch)),
-            Target::End(_) => None,
-        };
-        match (reply, here) {
-            (Reply::Where { offset, leader_epoch }, _) => {
-                self.target = Target::At { offset, leader_epoch };
-                self.phase = Phase::Fetching;
-                step.events.push(PartitionEvent::Positioned { offset, leader_epoch });
-                self.recovered(&mut step);
-            }
-            (Reply::Range { log_start, log_end }, Some((offset, epoch))) => match epoch {
-                // Below the start is retention; above the end, or an epoch the leader has not heard of, is another history.
-                _ if offset < log_start => self.out_of_range(offset, log_start, log_end, &mut step),
-                Some(epoch) => self.phase = Phase::Ask(Question::EpochEnd(epoch)),
-                None if offset > log_end => self.out_of_range(offset, log_start, log_end, &mut step),
-                None => {
-                    // In range by now: the leader had not caught up with its own high watermark.
-                    self.phase = Phase::Fetching;
-                    self.pause(now);
-                }
-            },
-            (Reply::EpochEnd(end), Some((offset, epoch))) => match end {
-                Some((end_epoch, end_offset)) if Some(end_epoch) == epoch && end_offset >= offset => {
-                    self.validated = self.leader.map(|(_, epoch)| epoch);
-                    self.phase = Phase::Fetching;
-                    self.pause(now);
-                }
-                end => self.diverged(offset, epoch, end, &mut step),
-            },
-            (Reply::Range { .. } | Reply::EpochEnd(_), None) => {}
-        }
-        step
-    }
-
-    fn out_of_range(&mut self, position: i64, log_start: i64, log_end: i64, step: &mut Step) {
-        let resumed_at = match self.rules.offset_reset {
-            OffsetReset::None => None,
-            OffsetReset::Earliest => Some(log_start),
-            OffsetReset::Latest => Some(log_end),
-        };
-        self.stop(PartitionEvent::OutOfRange { position, log_start, log_end, resumed_at }, step);
-        self.resume(resumed_at);
-    }
-
-    fn diverged(&mut self, position: i64, leader_epoch: Option<i32>, end: Option<(i32, i64)>, step: &mut Step) {
-        let end = end.filter(|(_, end_offset)| *end_offset >= 0);
-        // Any reset goes on where the histories part, as Java does: everything from there on is new.
-        let resumed_at = end.map(|(_, end_offset)| end_offset.min(position));
-        let resumed_at = resumed_at.filter(|_| self.rules.offset_reset != OffsetReset::None);
-        let event = PartitionEvent::Diverged {
-            position,
-            leader_epoch,
-            common_epoch: end.map(|(epoch, _)| epoch),
-            common_end: end.map(|(_, end_offset)| end_offset),
-            resumed_at,
-        };
-        self.stop(event, step);
-        self.resume(resumed_at);
     }
 
     fn stop(&mut self, event: PartitionEvent, step: &mut Step) {

@@ -75,9 +75,9 @@ mod tests {
     use bytes::BytesMut;
     use kafka_protocol::protocol::Encodable;
 
-    use super::super::TopicPartition;
     use super::super::session::Want;
     use super::*;
+    use crate::TopicPartition;
 
     #[test]
     fn every_version_can_be_written() {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use uuid::Uuid;
 
-use super::TopicPartition;
+use crate::TopicPartition;
 use crate::codes::ErrorCode;
 
 /// What a fetch request says about one partition.

@@ -10,28 +10,27 @@
 //! A partition is at any time in at most one of: the ready queue of a broker, the timers, the set that waits for a leader.
 //! It is put there by `route`, which is called whenever something about it has changed; nothing ever scans all of them.
 
+mod requests;
+mod transactions;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use kafka_protocol::messages::ProduceResponse;
-use kafka_protocol::messages::produce_response::PartitionProduceResponse;
 use kafka_wire::batch::RecordBatch;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep, sleep_until};
-use tracing::{debug, info, warn};
+use tracing::{info, warn};
 
 use super::error::ProduceError;
 use super::link::{self, Dispatch, Reply};
 use super::options::ProducerOptions;
 use super::progress::Progress;
-use super::state::{Ack, Answer, Identity, Line, Outcome, Rules, Settled, Ticket};
+use super::state::{Ack, Identity, Line, Outcome, Rules, Ticket};
 use super::transaction::{Added, Scope};
-use super::{Stalled, ids};
+use super::{Stalled, coordinator};
 use crate::budget::BudgetPermit;
 use crate::cluster::{Cluster, Metadata};
-use crate::codes::ErrorCode;
-use crate::connection::{ProduceFrame, ProducePartition, ProduceTopic};
 use crate::error::ClientError;
 
 /// From the handles to the driver.
@@ -364,136 +363,6 @@ impl Driver {
         }
     }
 
-    /// Sends whatever may be sent now.
-    fn dispatch(&mut self) {
-        let may_send = |broker: &Broker| !broker.ready.is_empty();
-        let node_ids: Vec<i32> = self.brokers.iter().filter(|(_, b)| may_send(b)).map(|(id, _)| *id).collect();
-        for node_id in node_ids {
-            while self.broker(node_id).requests_in_flight < self.options.max_in_flight_requests
-                && self.dispatch_one(node_id)
-            {}
-        }
-    }
-
-    /// Makes one request to a broker of what is ready for it, one batch per partition. `false` when there was nothing.
-    fn dispatch_one(&mut self, node_id: i32) -> bool {
-        let now_ms = self.now_ms();
-        let mut topics: Vec<ProduceTopic> = Vec::new();
-        let mut tickets = Vec::new();
-        let mut looked_at = Vec::new();
-        let mut bytes = 0;
-        while let Some(p) = self.broker(node_id).ready.pop_front() {
-            let partition = &mut self.partitions[p];
-            let leader = self.metadata.leader(&partition.topic, partition.index).map(|(leader, _)| leader);
-            if leader == Some(node_id) && partition.line.sendable_at(node_id, now_ms).is_some_and(|at| at <= now_ms) {
-                let batch_bytes = partition.line.first_to_send().map_or(0, |job| job.batch.len());
-                if bytes > 0 && bytes + batch_bytes > self.options.max_request_bytes {
-                    self.broker(node_id).ready.push_front(p);
-                    break;
-                }
-                if let Some((ticket, stamp, job)) = partition.line.take(node_id, now_ms) {
-                    bytes += batch_bytes;
-                    let stamped = job.batch.restamp(stamp);
-                    let batch =
-                        ProducePartition { index: partition.index, header: stamped.header, payload: stamped.payload };
-                    match topics.iter_mut().find(|topic| *topic.name == *partition.topic) {
-                        Some(topic) => topic.partitions.push(batch),
-                        None => {
-                            topics.push(ProduceTopic { name: partition.topic.to_string(), partitions: vec![batch] });
-                        }
-                    }
-                    tickets.push((p, ticket));
-                }
-            }
-            partition.queued = false;
-            looked_at.push(p);
-        }
-        let sent = !tickets.is_empty();
-        if sent {
-            let request = self.next_request;
-            self.next_request += 1;
-            self.requests.insert(request, tickets);
-            let frame = ProduceFrame {
-                acks: self.options.acks,
-                transactional_id: self.options.transactional_id.clone(),
-                timeout_ms: i32::try_from(self.options.request_timeout.as_millis()).unwrap_or(i32::MAX),
-                topics,
-            };
-            let broker = self.broker(node_id);
-            broker.requests_in_flight += 1;
-            // The link lives as long as this sender.
-            let _ = broker.link.send(Dispatch { request, frame });
-        }
-        for p in looked_at {
-            self.route(p);
-        }
-        sent
-    }
-
-    fn replied(&mut self, node_id: i32, request: u64, reply: Reply) {
-        let tickets = self.requests.remove(&request).unwrap_or_default();
-        let now_ms = self.now_ms();
-        let (mut answers, silence) = match &reply {
-            // A partition that the broker has not mentioned is one that it did not answer.
-            Reply::Answered(response) => (self.answers(response), Answer::Lost),
-            Reply::Lost(_) => (HashMap::new(), Answer::Lost),
-            Reply::NotSent(_) => (HashMap::new(), Answer::NotSent),
-        };
-        let broker = self.broker(node_id);
-        broker.requests_in_flight = broker.requests_in_flight.saturating_sub(1);
-        broker.heard(node_id, reply);
-        let mut stale_metadata = false;
-        for (p, ticket) in tickets {
-            let answer = answers.remove(&p).unwrap_or_else(|| silence.clone());
-            let partition = &mut self.partitions[p];
-            if let Answer::Failed { code, message } = &answer {
-                debug!(topic = %partition.topic, partition = partition.index, error = %code, message, "batch not taken");
-            }
-            let mut settled = Vec::new();
-            stale_metadata |= partition.line.answer(ticket, answer, now_ms, &mut settled);
-            self.settle(p, settled);
-            self.route(p);
-        }
-        if stale_metadata {
-            self.refresh();
-        }
-    }
-
-    /// The broker's answers by partition; their order is not that of the request.
-    fn answers(&self, response: &ProduceResponse) -> HashMap<usize, Answer> {
-        let topics = response.responses.iter();
-        topics
-            .flat_map(|topic| topic.partition_responses.iter().map(move |partition| (topic, partition)))
-            .filter_map(|(topic, partition)| Some((self.known(&topic.name, partition.index)?, answer(partition))))
-            .collect()
-    }
-
-    /// Tells those who wait how their batches ended.
-    fn settle(&mut self, p: usize, settled: Vec<Settled<Job>>) {
-        let Partition { topic, index: partition, .. } = &self.partitions[p];
-        for (job, outcome) in settled {
-            let (topic, partition) = (Arc::clone(topic), *partition);
-            let result = match outcome {
-                Outcome::Acked(ack) => Ok(ack),
-                Outcome::Rejected { code, message, maybe_written } => {
-                    Err(ProduceError::Rejected { topic, partition, code, message, maybe_written })
-                }
-                Outcome::Skipped { maybe_written } => Err(ProduceError::Skipped { topic, partition, maybe_written }),
-                Outcome::Expired { last_code, maybe_written } => {
-                    Err(ProduceError::TimedOut { topic, partition, last_code, maybe_written })
-                }
-            };
-            if let (Err(error), Some(scope)) = (&result, &mut self.scope) {
-                scope.fail(error);
-            }
-            // Not everybody waits for an acknowledgement.
-            let _ = job.reply.send(result);
-            drop(job.permit);
-            self.progress.end(job.generation);
-        }
-        self.abandoned();
-    }
-
     fn metadata_changed(&mut self) {
         self.metadata = Arc::clone(&self.updates.borrow_and_update());
         for p in std::mem::take(&mut self.leaderless) {
@@ -521,7 +390,7 @@ impl Driver {
         }
         let (cluster, events) = (self.cluster.clone(), self.events_from.clone());
         tokio::spawn(async move {
-            let result = ids::idempotent(&cluster).await;
+            let result = coordinator::idempotent(&cluster).await;
             let _ = events.send(Event::Identity(result));
         });
     }
@@ -564,90 +433,7 @@ impl Driver {
         };
         self.partitions.iter().filter_map(stalled).collect()
     }
-
-    fn announce_partitions(&mut self) {
-        let Some(scope) = &mut self.scope else { return };
-        let partitions = &self.partitions;
-        let name = |p: usize| (Arc::clone(&partitions[p].topic), partitions[p].index);
-        if let Some(announcement) = scope.announce(&self.cluster, self.identity, &name) {
-            let events = self.events_from.clone();
-            tokio::spawn(async move {
-                let _ = events.send(Event::Added(announcement.await));
-            });
-        }
-    }
-
-    fn partitions_added(&mut self, added: Added) {
-        let Some(scope) = &mut self.scope else { return };
-        match scope.announced(added) {
-            Ok(partitions) => {
-                for p in partitions {
-                    self.route(p);
-                }
-                self.announce_partitions();
-            }
-            Err(error) => {
-                warn!(client_id = self.cluster.config().client_id(), %error, "transaction failed");
-                // Nothing of it may be sent any more.
-                self.abandon_lines();
-            }
-        }
-        self.abandoned();
-    }
-
-    fn abandon_lines(&mut self) {
-        for p in 0..self.partitions.len() {
-            let mut settled = Vec::new();
-            self.partitions[p].line.abandon(&mut settled);
-            self.settle(p, settled);
-        }
-    }
-
-    fn abandon(&mut self, reply: oneshot::Sender<bool>) {
-        if let Some(scope) = &mut self.scope {
-            scope.close();
-        }
-        self.abandoning = Some(reply);
-        self.abandon_lines();
-        self.abandoned();
-    }
-
-    /// Tells who gave the transaction up that nothing of it is under way any more, once that is so. An EndTxn that overtakes
-    /// an announcement would end nothing, and the announcement would open a transaction that nobody ends.
-    fn abandoned(&mut self) {
-        let announcing = self.scope.as_ref().is_some_and(Scope::is_announcing);
-        if self.progress.is_idle()
-            && !announcing
-            && let Some(reply) = self.abandoning.take()
-        {
-            let _ = reply.send(self.scope.as_ref().is_some_and(Scope::has_partitions));
-        }
-    }
-
-    fn ended(&mut self, identity: Identity) {
-        self.identity = identity;
-        if let Some(scope) = &mut self.scope {
-            scope.ended();
-        }
-        for partition in &mut self.partitions {
-            partition.line.restart(identity);
-        }
-    }
 }
 
 /// Commands and events taken in before sending.
 const BURST: usize = 1024;
-
-fn answer(partition: &PartitionProduceResponse) -> Answer {
-    match ErrorCode(partition.error_code) {
-        ErrorCode::NONE => Answer::Acked(Ack {
-            base_offset: Some(partition.base_offset).filter(|&offset| offset >= 0),
-            log_append_time_ms: Some(partition.log_append_time_ms).filter(|&time| time >= 0),
-        }),
-        code => {
-            // What is wrong with the first bad record says more than the sentence about the batch.
-            let record = partition.record_errors.first().and_then(|record| record.batch_index_error_message.as_ref());
-            Answer::Failed { code, message: record.or(partition.error_message.as_ref()).map(ToString::to_string) }
-        }
-    }
-}

@@ -15,12 +15,12 @@
 //! | `verdict` | what each error code means for a batch (pure) |
 //! | `driver` | which batches go together into a request, and when |
 //! | `link` | one broker: write in order, answer |
-//! | `transaction`, `ids` | transactional ids, producer ids |
+//! | `transaction`, `coordinator` | transactions, producer ids |
 //! | `progress` | flush |
 
+mod coordinator;
 mod driver;
 mod error;
-mod ids;
 mod link;
 mod options;
 mod progress;
@@ -103,7 +103,7 @@ impl Producer {
     /// `default.api.timeout.ms`.
     pub async fn new(cluster: Cluster, options: ProducerOptions, budget: Budget) -> Result<Self, ProduceError> {
         let identity = if options.idempotence && options.transactional_id.is_none() {
-            ids::idempotent(&cluster).await?
+            coordinator::idempotent(&cluster).await?
         } else {
             Identity::NONE
         };

@@ -1,7 +1,6 @@
 //! Transactions: what the driver must know of the one that is open ([`Scope`]), and the calls that begin and end it.
 //!
-//! The protocol is Kafka's first one (KIP-98 with the epoch bumps of KIP-360), which every broker since 0.11 speaks: a
-//! partition is announced to the coordinator before its first batch, and EndTxn is asked of the coordinator.
+//! A partition is announced to the coordinator before its first batch of a transaction; see [`coordinator`] for the protocol.
 //!
 //! ```text
 //!  init ─► ready ─begin─► open ─batch fails─► failed
@@ -12,21 +11,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use kafka_protocol::messages::add_partitions_to_txn_request::AddPartitionsToTxnTopic;
-use kafka_protocol::messages::{
-    AddPartitionsToTxnRequest, AddPartitionsToTxnResponse, EndTxnRequest, ProducerId, TopicName, TransactionalId,
-};
-use kafka_protocol::protocol::StrBytes;
-use tokio::time::Instant;
 use tracing::debug;
 
 use super::driver::Command;
 use super::error::ProduceError;
 use super::state::Identity;
-use super::{Producer, ids};
-use crate::cluster::{Cluster, CoordinatorKind};
+use super::{Producer, coordinator};
+use crate::cluster::Cluster;
 use crate::codes::ErrorCode;
-use crate::connection::Connection;
 use crate::error::ClientError;
 
 /// The driver's side of a transaction.
@@ -166,7 +158,7 @@ impl Scope {
         }
         let (cluster, id, round) = (cluster.clone(), Arc::clone(&self.transactional_id), self.round);
         Some(async move {
-            let result = add_partitions(&cluster, &id, identity, topics).await;
+            let result = coordinator::add_partitions(&cluster, &id, identity, topics).await;
             Added {
                 round,
                 result: result.map(|()| partitions).map_err(|cause| failed(&id, "AddPartitionsToTxn", cause)),
@@ -203,79 +195,6 @@ fn failed(transactional_id: &str, api: &str, cause: ClientError) -> ProduceError
     error(transactional_id, format!("{api}: {cause}"), fenced)
 }
 
-async fn add_partitions(
-    cluster: &Cluster,
-    transactional_id: &str,
-    identity: Identity,
-    topics: BTreeMap<Arc<str>, Vec<i32>>,
-) -> Result<(), ClientError> {
-    let topics: Vec<_> = topics
-        .into_iter()
-        .map(|(topic, partitions)| {
-            let name = TopicName(StrBytes::from_string(topic.to_string()));
-            AddPartitionsToTxnTopic::default().with_name(name).with_partitions(partitions)
-        })
-        .collect();
-    let deadline = Instant::now() + cluster.config().api_timeout();
-    let kind = CoordinatorKind::Transaction;
-    cluster
-        .retry_coordinator("AddPartitionsToTxn", kind, transactional_id, deadline, async |connection| {
-            ids::promptly(|| ask_to_add(connection.clone(), transactional_id, identity, topics.clone())).await
-        })
-        .await
-}
-
-async fn ask_to_add(
-    connection: Connection,
-    transactional_id: &str,
-    identity: Identity,
-    topics: Vec<AddPartitionsToTxnTopic>,
-) -> Result<(), ClientError> {
-    let request = AddPartitionsToTxnRequest::default()
-        .with_v3_and_below_transactional_id(TransactionalId(StrBytes::from_string(transactional_id.to_owned())))
-        .with_v3_and_below_producer_id(ProducerId(identity.producer_id))
-        .with_v3_and_below_producer_epoch(identity.epoch)
-        .with_v3_and_below_topics(topics);
-    check_added(&connection.call(request).await?)
-}
-
-/// The error of the partition to blame; the others say OPERATION_NOT_ATTEMPTED.
-fn check_added(response: &AddPartitionsToTxnResponse) -> Result<(), ClientError> {
-    let results = response.results_by_topic_v3_and_below.iter().flat_map(|topic| {
-        topic.results_by_partition.iter().map(|partition| {
-            let about = format!("AddPartitionsToTxn for {}-{}", topic.name.as_str(), partition.partition_index);
-            (about, ErrorCode(partition.partition_error_code))
-        })
-    });
-    let failed = results.filter(|(_, code)| !code.is_ok());
-    match failed.min_by_key(|(_, code)| *code == ErrorCode::OPERATION_NOT_ATTEMPTED) {
-        None => Ok(()),
-        Some((about, code)) => Err(ClientError::broker(about, code, None)),
-    }
-}
-
-async fn end(
-    cluster: &Cluster,
-    transactional_id: &str,
-    identity: Identity,
-    committed: bool,
-) -> Result<(), ClientError> {
-    let deadline = Instant::now() + cluster.config().api_timeout();
-    let kind = CoordinatorKind::Transaction;
-    cluster
-        .retry_coordinator("EndTxn", kind, transactional_id, deadline, async |connection| {
-            let request = EndTxnRequest::default()
-                .with_transactional_id(TransactionalId(StrBytes::from_string(transactional_id.to_owned())))
-                .with_producer_id(ProducerId(identity.producer_id))
-                .with_producer_epoch(identity.epoch)
-                .with_committed(committed);
-            let response = connection.call(request).await?;
-            let about = || format!("EndTxn for {transactional_id}");
-            ErrorCode(response.error_code).ok().map_err(|code| ClientError::broker(about(), code, None))
-        })
-        .await
-}
-
 impl Producer {
     /// Takes the transactional id over: ends what the producer before left open, and fences that producer. To be called
     /// once before the first transaction, and again after a commit whose outcome is unknown. Not cancel-safe; it may be
@@ -284,7 +203,7 @@ impl Producer {
         let (id, mut held) = self.transactional().await?;
         self.abandon().await?;
         *held = None;
-        let identity = ids::transactional(&self.shared.cluster, &self.shared.options, id, None)
+        let identity = coordinator::transactional(&self.shared.cluster, &self.shared.options, id, None)
             .await
             .map_err(|cause| failed(id, "InitProducerId", cause))?;
         debug!(transactional_id = id, epoch = identity.epoch, "transactional producer ready");
@@ -314,7 +233,7 @@ impl Producer {
         self.flush().await?;
         if self.ask(Command::Seal).await?? {
             *held = None;
-            if let Err(cause) = end(&self.shared.cluster, id, identity, true).await {
+            if let Err(cause) = coordinator::end(&self.shared.cluster, id, identity, true).await {
                 return Err(match cause.code() {
                     Some(_) => failed(id, "EndTxn", cause),
                     None => error(id, format!("outcome unknown: {cause}"), false),
@@ -334,7 +253,7 @@ impl Producer {
         let mut identity = identity;
         if self.abandon().await? {
             *held = None;
-            match end(&self.shared.cluster, id, identity, false).await {
+            match coordinator::end(&self.shared.cluster, id, identity, false).await {
                 // No partition was accepted, so there is nothing to abort.
                 Err(cause) if cause.code() != Some(ErrorCode::INVALID_TXN_STATE) => {
                     return Err(failed(id, "EndTxn", cause));
@@ -342,7 +261,7 @@ impl Producer {
                 _ => {}
             }
             // Whatever of this transaction is still on some wire belongs to an epoch of the past.
-            identity = ids::transactional(&self.shared.cluster, &self.shared.options, id, Some(identity))
+            identity = coordinator::transactional(&self.shared.cluster, &self.shared.options, id, Some(identity))
                 .await
                 .map_err(|cause| failed(id, "InitProducerId", cause))?;
             *held = Some(identity);

@@ -1,0 +1,186 @@
+//! Fetching: when a broker is asked, for how much, and what is done with its answer.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use kafka_protocol::messages::FetchResponse;
+use tokio::time::Instant;
+use tracing::{debug, info};
+
+use super::super::partition::Rules;
+use super::super::{parse, request};
+use super::{Driver, Event, Item, Message, Sent};
+use crate::TopicPartition;
+use crate::budget::Reservation;
+use crate::cluster::Purpose;
+use crate::codes::ErrorCode;
+use crate::connection::Connection;
+use crate::error::ClientError;
+use crate::proto::Api;
+
+/// Responses from one broker that nobody has taken yet, after which it rests.
+const UNTAKEN_MAX: usize = 2;
+/// From this version on, brokers compare the epoch of the last record read with every fetch (KIP-595).
+const EPOCHS_COMPARED_FROM: i16 = 12;
+
+impl Driver {
+    /// What a fetch asks for at least.
+    pub(super) fn window_min(&self) -> u32 {
+        self.options.partition_max_bytes.max(64 << 10).unsigned_abs().min(self.window_max())
+    }
+
+    fn window_max(&self) -> u32 {
+        self.options.max_bytes.unsigned_abs().min(self.budget.fetch_bytes_max())
+    }
+
+    /// Prepares a fetch from every broker that can be asked for something.
+    pub(super) fn fetch(&mut self) {
+        let now = Instant::now();
+        // Also brokers that the metadata do not list: trying is what finds out that the metadata are wrong.
+        let sources: BTreeSet<i32> = self.partitions.values().filter_map(|partition| partition.source(now)).collect();
+        for node_id in sources {
+            let (cluster, budget, least) = (self.cluster.clone(), self.budget.clone(), self.window_min());
+            let broker = self.broker(node_id);
+            if broker.busy || broker.untaken >= UNTAKEN_MAX || broker.not_before.is_some_and(|at| at > now) {
+                continue;
+            }
+            broker.busy = true;
+            let window = broker.window;
+            self.tasks.spawn(async move {
+                let ready = match cluster.broker(node_id, Purpose::Fetch).await {
+                    Ok(connection) => Ok((connection, budget.fetch(least, window).await)),
+                    Err(error) => Err(error),
+                };
+                Event::Ready { node_id, ready }
+            });
+        }
+    }
+
+    pub(super) fn ready(&mut self, node_id: i32, ready: Result<(Connection, Reservation), ClientError>) {
+        let now = Instant::now();
+        let version = ready.as_ref().ok().and_then(|(connection, _)| connection.version_of(Api::Fetch));
+        if version.is_some_and(|version| version < EPOCHS_COMPARED_FROM) {
+            for partition in self.partitions.values_mut().filter(|partition| partition.want(node_id, now).is_some()) {
+                self.questions |= partition.validate_first();
+            }
+        }
+        let wanted = self.partitions.iter().filter_map(|(tp, partition)| {
+            let want = partition.want(node_id, now)?;
+            // Brokers that speak of ids have them all; the metadata will say.
+            (version < Some(request::IDS_FROM) || !want.topic_id.is_nil()).then(|| (tp.clone(), want))
+        });
+        let wanted: BTreeMap<_, _> = wanted.collect();
+        let sent: Sent = wanted.keys().filter_map(|tp| Some((tp.clone(), self.partitions.get(tp)?.version))).collect();
+        let (connection, reservation) = match ready {
+            Ok(_) if sent.is_empty() => {
+                self.broker(node_id).busy = false;
+                return;
+            }
+            Ok(ready) => ready,
+            Err(error) => return self.unreachable(node_id, &sent, &error),
+        };
+        let request = self.broker(node_id).session.request(wanted);
+        let options = Arc::clone(&self.options);
+        self.tasks.spawn(async move {
+            let timeout =
+                connection.request_timeout() + Duration::from_millis(options.max_wait_ms.unsigned_abs().into());
+            let max_bytes = i32::try_from(reservation.bytes()).unwrap_or(i32::MAX);
+            let fill = |version| Ok(request::fetch(&request, &options, max_bytes, version));
+            let result = connection.call_with(fill, timeout).await.map(|response| (response, reservation));
+            Event::Fetched { node_id, connection, sent, result }
+        });
+    }
+
+    pub(super) fn fetched(
+        &mut self,
+        node_id: i32,
+        connection: &Connection,
+        sent: &Sent,
+        result: Result<(FetchResponse, Reservation), ClientError>,
+    ) {
+        let (response, reservation) = match result {
+            Ok(result) => result,
+            Err(error) => return self.unreachable(node_id, sent, &error),
+        };
+        let code = ErrorCode(response.error_code);
+        let (bytes, reserved) = (parse::record_bytes(&response), reservation.bytes());
+        let (least, most) = (self.window_min(), self.window_max());
+        let broker = self.broker(node_id);
+        broker.session.answered(code, response.session_id);
+        if !code.is_ok() {
+            debug!(node_id, error = %code, "fetch session refused");
+            return self.unreachable(node_id, &Sent::new(), &ClientError::broker("Fetch", code, None));
+        }
+        broker.busy = false;
+        broker.failures = 0;
+        broker.not_before = None;
+        // Asks for more when it was all used, and for less when little of it was.
+        if bytes >= reserved / 4 * 3 {
+            broker.window = broker.window.saturating_mul(2).min(most);
+        } else if bytes < reserved / 4 {
+            broker.window = (broker.window / 2).max(least);
+        }
+
+        let ids: HashMap<_, _> = sent
+            .keys()
+            .filter_map(|tp| Some((self.partitions.get(tp)?.topic_id(), &tp.topic)))
+            .filter(|(id, _)| !id.is_nil())
+            .collect();
+        let name = |name: &str, id: uuid::Uuid| match ids.get(&id) {
+            Some(topic) => Some(Arc::clone(topic)),
+            None => sent
+                .range(TopicPartition::new(name, i32::MIN)..)
+                .next()
+                .map(|(tp, _)| Arc::clone(&tp.topic))
+                .filter(|topic| **topic == *name),
+        };
+        let answers = parse::answers(response, self.options.check_crcs, name);
+        let permit = reservation.permit(bytes);
+        let mut items = Vec::new();
+        let mut reconnect = false;
+        let now = Instant::now();
+        for (tp, answer) in answers {
+            let Some(partition) = self.partitions.get_mut(&tp).filter(|p| sent.get(&tp) == Some(&p.version)) else {
+                continue;
+            };
+            let step = partition.fetched(answer, now);
+            reconnect |= step.reconnect;
+            self.take(&tp, step, Some(&permit), &mut items);
+        }
+        if reconnect {
+            connection.close("damaged records were fetched");
+            self.broker(node_id).session.lost();
+        }
+        let has_data = items.iter().any(|(_, _, item)| matches!(item, Item::Data(_)));
+        if has_data {
+            self.broker(node_id).untaken += 1;
+        }
+        self.send(Message { node_id: has_data.then_some(node_id), items });
+    }
+
+    /// A broker did not answer, or not as it should.
+    fn unreachable(&mut self, node_id: i32, sent: &Sent, error: &ClientError) {
+        let now = Instant::now();
+        let Rules { retry_backoff, retry_backoff_max, .. } = self.rules;
+        let broker = self.broker(node_id);
+        if broker.failures == 0 {
+            info!(node_id, %error, "fetch failed, trying again");
+        }
+        broker.busy = false;
+        broker.session.lost();
+        broker.failures = broker.failures.saturating_add(1);
+        let pause = retry_backoff.saturating_mul(1 << (broker.failures - 1).min(16)).min(retry_backoff_max);
+        broker.not_before = Some(now + pause);
+        self.wake_by(now + pause);
+        let mut items = Vec::new();
+        for (tp, version) in sent {
+            if let Some(partition) = self.partitions.get_mut(tp).filter(|partition| partition.version == *version) {
+                let step = partition.unreachable(error, now);
+                self.take(tp, step, None, &mut items);
+            }
+        }
+        self.send(Message { node_id: None, items });
+        self.refresh();
+    }
+}
