@@ -52,8 +52,8 @@ use crate::status_log::StatusState;
 use crate::view::{ClusterView, GroupView};
 use crate::work::{Unit, Work};
 
-use changes::Changes;
 use crate::seals::Seals;
+use changes::Changes;
 use commands::Pending;
 use fencing::Waiter;
 use jobs::Job;

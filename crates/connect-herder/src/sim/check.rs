@@ -22,7 +22,9 @@ impl World {
     pub(super) fn check_actions(&mut self, index: usize, actions: &[Action]) {
         if actions.iter().any(|action| matches!(action, Action::Join { .. })) {
             let stopping = self.workers[index].instances.iter().any(|(_, instance)| instance.state == State::Stopping)
-                || actions.iter().any(|action| matches!(action, Action::StopConnector { .. } | Action::StopTask { .. }));
+                || actions
+                    .iter()
+                    .any(|action| matches!(action, Action::StopConnector { .. } | Action::StopTask { .. }));
             assert!(!stopping, "{} joins while something of it stops", self.name(index));
         }
     }
@@ -52,7 +54,10 @@ impl World {
                     // A compacted topic may hide the tasks of a connector that does not run from who reads it anew.
                     let hidden = view.config.is_inconsistent(unit.connector())
                         && config.target_state(unit.connector()) != Some(TargetState::Started);
-                    assert!(hidden || has_too_many_tasks(unit, &config), "{name} does not run {unit}, which is assigned to it");
+                    assert!(
+                        hidden || has_too_many_tasks(unit, &config),
+                        "{name} does not run {unit}, which is assigned to it"
+                    );
                     continue;
                 };
                 assert_eq!(instance.state, State::Running, "{unit} on {name}");
@@ -64,7 +69,8 @@ impl World {
                 assert!(worker.herder.work().is_assigned(unit), "{name} runs {unit}: {instance:?}");
             }
         }
-        let runs = |unit: &&Unit| is_connector(unit) || config.target_state(unit.connector()) == Some(TargetState::Started);
+        let runs =
+            |unit: &&Unit| is_connector(unit) || config.target_state(unit.connector()) == Some(TargetState::Started);
         let assigned: Vec<_> = owners.keys().filter(runs).cloned().collect();
         let wanted: Vec<_> = wanted.iter().filter(runs).cloned().collect();
         assert_eq!(assigned, wanted, "what is assigned and what is configured");
@@ -74,7 +80,10 @@ impl World {
             for name in statuses.connectors() {
                 assert!(config.contains(name), "there is a status of {name}, which does not exist");
                 for task in statuses.tasks(name).keys() {
-                    assert!(*task < config.task_count(name), "there is a status of {name}-{task}, which does not exist");
+                    assert!(
+                        *task < config.task_count(name),
+                        "there is a status of {name}-{task}, which does not exist"
+                    );
                 }
             }
         }
@@ -84,7 +93,13 @@ impl World {
         }
     }
 
-    fn check_instance(&self, name: &str, unit: &Unit, instance: &super::instances::Instance, config: &ClusterConfigState) {
+    fn check_instance(
+        &self,
+        name: &str,
+        unit: &Unit,
+        instance: &super::instances::Instance,
+        config: &ClusterConfigState,
+    ) {
         let connector = unit.connector();
         let target = config.target_state(connector).unwrap_or(TargetState::Started);
         assert_eq!(instance.target, target, "what {unit} on {name} should do");
@@ -162,7 +177,11 @@ fn assert_same(name: &str, one: &ClusterConfigState, other: &ClusterConfigState)
     let connectors = |config: &ClusterConfigState| config.connectors().cloned().collect::<Vec<ConnectorName>>();
     assert_eq!(connectors(one), connectors(other), "the connectors {name} knows");
     for connector in other.connectors() {
-        assert_eq!(one.connector_config(connector), other.connector_config(connector), "{connector} as {name} knows it");
+        assert_eq!(
+            one.connector_config(connector),
+            other.connector_config(connector),
+            "{connector} as {name} knows it"
+        );
         assert_eq!(one.target_state(connector), other.target_state(connector), "the target of {connector} for {name}");
         if other.target_state(connector) != Some(TargetState::Started) {
             continue;

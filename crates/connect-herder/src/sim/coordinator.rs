@@ -266,6 +266,11 @@ impl Coordinator {
     }
 
     pub(super) fn describe(&self) -> String {
-        format!("{:?} g{} {:?}", self.state, self.generation, self.members.keys().map(MemberId::as_str).collect::<Vec<_>>())
+        format!(
+            "{:?} g{} {:?}",
+            self.state,
+            self.generation,
+            self.members.keys().map(MemberId::as_str).collect::<Vec<_>>()
+        )
     }
 }

@@ -258,8 +258,12 @@ impl World {
 
     /// Something that runs breaks.
     pub(super) fn break_something(&mut self, index: usize) {
-        let running: Vec<Unit> =
-            self.workers[index].instances.iter().filter(|(_, i)| i.state == State::Running).map(|(u, _)| u.clone()).collect();
+        let running: Vec<Unit> = self.workers[index]
+            .instances
+            .iter()
+            .filter(|(_, i)| i.state == State::Running)
+            .map(|(u, _)| u.clone())
+            .collect();
         let Some(unit) = self.random.pick(&running).cloned() else { return };
         let error = ConnectError::fatal("broken");
         let event = match unit.clone() {

@@ -57,7 +57,8 @@ fn every_history_comes_to_a_good_end() {
     let mut totals = world::Totals::default();
     std::thread::scope(|scope| {
         let share = |thread: u64| (thread..seeds).step_by(threads as usize).map(|seed| (seed, try_to_play(seed)));
-        let players: Vec<_> = (0..threads).map(|thread| scope.spawn(move || share(thread).collect::<Vec<_>>())).collect();
+        let players: Vec<_> =
+            (0..threads).map(|thread| scope.spawn(move || share(thread).collect::<Vec<_>>())).collect();
         for (seed, played) in players.into_iter().flat_map(|player| player.join().expect("a player does not panic")) {
             match played {
                 Some(played) => totals += played,

@@ -84,7 +84,8 @@ impl World {
         match asked.asker {
             Asker::Person => {
                 if let Err(
-                    HerderError::NotLeader { leader_url: Some(url) } | HerderError::NotAssigned { owner_url: Some(url) },
+                    HerderError::NotLeader { leader_url: Some(url) }
+                    | HerderError::NotAssigned { owner_url: Some(url) },
                 ) = &outcome
                     && let Some(command) = asked.command
                 {

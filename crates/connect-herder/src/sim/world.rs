@@ -303,7 +303,8 @@ impl World {
             Happening::Event(event) => self.apply(index, event),
             Happening::Wake => {
                 worker.wake_at = None;
-                worker.idle_wakes = if worker.idle_wakes.0 == self.now { (self.now, worker.idle_wakes.1 + 1) } else { (self.now, 0) };
+                worker.idle_wakes =
+                    if worker.idle_wakes.0 == self.now { (self.now, worker.idle_wakes.1 + 1) } else { (self.now, 0) };
                 assert!(worker.idle_wakes.1 < 100, "w{index} spins");
                 if worker.herder.next_timeout().is_some_and(|at| at <= self.clock(index)) {
                     self.apply(index, Event::Timer);
@@ -476,7 +477,9 @@ impl World {
     fn is_current(&self, index: usize, request: &Request) -> bool {
         let worker = &self.workers[index];
         match request {
-            Request::Join { member, protocols } => worker.joining.as_ref() == Some(protocols) && *member == worker.member,
+            Request::Join { member, protocols } => {
+                worker.joining.as_ref() == Some(protocols) && *member == worker.member
+            }
             Request::Sync { member, generation, .. } | Request::Heartbeat { member, generation } => {
                 worker.joining.is_none() && worker.member.as_ref() == Some(member) && worker.generation == *generation
             }

@@ -191,7 +191,7 @@ impl Bench {
             error: AssignmentError::None,
             leader: "leader".into(),
             leader_url: LEADER_URL.to_owned(),
-            config_offset: ConfigOffset(self.end.max(-1)),
+            config_offset: self.herder.config.offset(),
             assigned,
             revoked: ConnectorsAndTasks::default(),
             delay_ms: 0,
