@@ -39,6 +39,11 @@ impl Herder {
         // A topic that begins anew has been deleted and made again. What we know is then worth more than what it says:
         // an empty config topic never means that all connectors have been deleted.
         if ConfigOffset(offset) < self.config.offset() {
+            if ConfigOffset(offset.saturating_add(1)) < self.config.offset() && !self.config_topic_lost {
+                self.config_topic_lost = true;
+                self.version += 1;
+                self.tick_due = true;
+            }
             return;
         }
         self.version += 1;

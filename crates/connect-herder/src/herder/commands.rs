@@ -87,6 +87,9 @@ impl Herder {
 
     /// Begins to do what is asked. `Ok`: the answer is given, or will be.
     fn run(&mut self, id: RequestId, command: Command) -> Result<(), HerderError> {
+        if self.config_topic_lost && !matches!(command, Command::Ping | Command::ResetTopics(_)) {
+            return Err(config_topic_lost());
+        }
         match command {
             Command::PutConnector { name, config, initial_state, replace } => {
                 self.validate(PutConnector { id, name, config, initial_state, replace, existed: false })
@@ -269,4 +272,13 @@ impl Herder {
         }
         Err(HerderError::NotFound(text.replace("{}", name.as_str())))
     }
+}
+
+/// The worker keeps what it knows and what it runs, and takes no orders (reliability, row 45).
+pub(super) fn config_topic_lost() -> HerderError {
+    HerderError::Unavailable(
+        "the config topic has been deleted or truncated while this worker ran; what runs goes on, nothing can be changed: \
+         restore the topic, then restart the workers"
+            .to_owned(),
+    )
 }

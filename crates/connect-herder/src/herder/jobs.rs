@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use connect_api::ConfigMap;
 
 use super::Herder;
-use super::commands::{AlterOffsets, PutConnector};
+use super::commands::{AlterOffsets, PutConnector, config_topic_lost};
 use super::fencing::Waiter;
 use crate::action::Action;
 use crate::command::{Outcome, Reply};
@@ -123,7 +123,9 @@ impl Herder {
         if job.command().is_some_and(|id| !self.replies.is_open(id)) {
             return;
         }
-        if let Err(refusal) = self.leader_only() {
+        if self.config_topic_lost {
+            self.finish(job, Err(config_topic_lost()));
+        } else if let Err(refusal) = self.leader_only() {
             self.finish(job, Err(refusal));
         } else if job.reads_first() {
             let op = self.next_op();
@@ -315,31 +317,6 @@ impl Herder {
             tasks: plan.tasks().iter().map(|(task, status)| (*task, unit(status))).collect(),
             kind: self.settings.kind(self.connector_class(name)),
         }))
-    }
-
-    pub(super) fn maintain_session_key(&mut self) {
-        let signs = self.membership.protocol() == Some(crate::protocol::Subprotocol::Sessioned);
-        if !self.is_settled() || !signs || !self.membership.is_leader() {
-            return;
-        }
-        let key = self.config.session_key().map(AsRef::as_ref);
-        if self.leadership.needs_session_key(key, self.now, &self.settings) {
-            self.leadership.session_key_under_way(self.now, &self.settings);
-            self.out.push(Action::MakeSessionKey);
-        }
-    }
-
-    pub(super) fn session_key_timeout(&self) -> Option<crate::ids::Now> {
-        let signs = self.membership.protocol() == Some(crate::protocol::Subprotocol::Sessioned);
-        if !self.is_settled() || !signs || !self.membership.is_leader() {
-            return None;
-        }
-        self.leadership.session_key_timeout(self.config.session_key().map(AsRef::as_ref), self.now, &self.settings)
-    }
-
-    pub(super) fn session_key_made(&mut self, key_base64: String, created_ms: i64) {
-        let algorithm = self.settings.session_key_algorithm.clone();
-        self.writer.push(Job::SessionKey(SessionKey { key_base64, algorithm, created_ms }));
     }
 }
 

@@ -20,6 +20,7 @@ mod jobs;
 mod offsets;
 mod publishing;
 mod rounds;
+mod session_key;
 mod stage;
 mod statuses;
 mod units;
@@ -69,6 +70,8 @@ pub struct Herder {
     settings: Settings,
     phase: Phase,
     config: ClusterConfigState,
+    /// The config topic has begun anew: what runs goes on, but nothing can be written that others would understand.
+    config_topic_lost: bool,
     status: StatusState,
     changes: Changes,
     membership: Membership,
@@ -130,6 +133,7 @@ impl Herder {
             leadership: Leadership::default(),
             phase: Phase::New,
             config: ClusterConfigState::new(),
+            config_topic_lost: false,
             status: StatusState::new(),
             changes: Changes::default(),
             coordinator_unknown_since: None,

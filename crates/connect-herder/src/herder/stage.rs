@@ -55,6 +55,7 @@ impl Herder {
             Phase::New => "awaiting startup",
             Phase::Reading { .. } => "initializing and reading to the end of internal topics",
             Phase::Stopping | Phase::Stopped => "shutting down",
+            Phase::Working if self.config_topic_lost => "without its config topic, which has been deleted or truncated",
             Phase::Working if self.catch_up.is_reading() => "reading to the end of the config topic",
             Phase::Working if self.catch_up.is_blocked() => "backing off as the config topic could not be read in time",
             Phase::Working if self.work.stopping().next().is_some() => return Some(self.stopping_text()),
@@ -79,7 +80,9 @@ impl Herder {
             Phase::New | Phase::Reading { .. } => Stage::Starting(text()),
             // A coordinator that is not there yet belongs to starting; one that has gone does not.
             Phase::Working if self.membership.last_completed() == Generation::NONE => Stage::Starting(text()),
-            Phase::Working if self.catch_up.is_blocked() || self.coordinator_unknown_since.is_some() => {
+            Phase::Working
+                if self.config_topic_lost || self.catch_up.is_blocked() || self.coordinator_unknown_since.is_some() =>
+            {
                 Stage::Impaired(text())
             }
             Phase::Working if self.membership.assigned().is_none() => Stage::Starting(text()),

@@ -20,9 +20,13 @@ mod check;
 mod coordinator;
 mod faults;
 mod instances;
+mod life;
+mod membership;
 mod people;
 mod random;
+mod storage;
 mod topics;
+mod words;
 mod world;
 
 use world::World;

@@ -1,25 +1,25 @@
 //! The world: time, messages on their way, and the shell around every herder.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::BTreeMap;
 use std::ops::AddAssign;
 
-use super::coordinator::{Coordinator, JOIN_REFUSED, Request};
+use super::coordinator::{Coordinator, Request};
 use super::faults::Faults;
-use super::instances::Instances;
+use super::life::Worker;
 use super::people::People;
 use super::random::Random;
 use super::topics::{ConfigTopic, StatusTopic};
+use super::words;
+use crate::Action;
 use crate::command::Command;
-use crate::event::{Event, GroupEvent};
-use crate::herder::Herder;
-use crate::ids::{ConfigOffset, Generation, MemberId, Now, OpId, RequestId};
+use crate::event::Event;
+use crate::ids::{Generation, Now, OpId, RequestId};
 use crate::protocol::Subprotocol;
-use crate::settings::{AutoRestart, ConnectorPlugin, ExactlyOnce, Settings};
-use crate::{Action, HerderError};
+use crate::settings::ExactlyOnce;
 
 /// The connector class of all worlds.
 pub(super) const CLASS: &str = "org.example.Source";
-const HEARTBEAT_MS: u64 = 3_000;
+pub(super) const HEARTBEAT_MS: u64 = 3_000;
 /// How long the good part lasts: longer than every back-off and delay together.
 const HEALING_MS: u64 = 1_500_000;
 /// How long before the end the world has to be quiet.
@@ -70,49 +70,6 @@ pub(super) enum Happening {
     Instance(super::instances::Progress),
 }
 
-type Protocols = Vec<(String, bytes::Bytes)>;
-
-/// A worker: its herder, and the shell around it.
-pub(super) struct Worker {
-    pub(super) herder: Herder,
-    pub(super) life: u32,
-    pub(super) up: bool,
-    /// Frozen: what arrives waits.
-    pub(super) frozen: bool,
-    pub(super) thawed_at: u64,
-    /// Does not reach the coordinator.
-    pub(super) cut_off: bool,
-    /// Does not reach the topics.
-    pub(super) topics_cut_off: bool,
-    pub(super) instances: Instances,
-    frozen_inbox: VecDeque<Happening>,
-    born: u64,
-    /// How fast its clock runs, percent.
-    clock: u64,
-    pub(super) protocol: Subprotocol,
-    member: Option<MemberId>,
-    generation: Generation,
-    /// The join under way, and one that came since.
-    joining: Option<Protocols>,
-    newer_join: Option<Protocols>,
-    pub(super) joined_at: u64,
-    heard_of_coordinator: u64,
-    told_unknown: bool,
-    pub(super) config_position: i64,
-    status_position: usize,
-    status_ready: bool,
-    reads: Vec<(OpId, i64)>,
-    status_out: Vec<(String, Option<String>)>,
-    pub(super) open: BTreeSet<RequestId>,
-    /// Commands on their way to it.
-    pub(super) coming: BTreeSet<RequestId>,
-    wake_at: Option<u64>,
-    /// Words of the coordinator arrive in order: not before this.
-    group_word_at: u64,
-    /// Timers without time passing.
-    idle_wakes: (u64, u32),
-}
-
 pub(super) struct World {
     pub(super) now: u64,
     pub(super) random: Random,
@@ -123,11 +80,11 @@ pub(super) struct World {
     pub(super) people: People,
     pub(super) faults: Faults,
     pub(super) totals: Totals,
-    queue: BTreeMap<(u64, u64), (usize, u32, Happening)>,
-    sequence: u64,
+    pub(super) queue: BTreeMap<(u64, u64), (usize, u32, Happening)>,
+    pub(super) sequence: u64,
     print: bool,
-    delay_max_ms: u32,
-    exactly_once: ExactlyOnce,
+    pub(super) delay_max_ms: u32,
+    pub(super) exactly_once: ExactlyOnce,
 }
 
 pub(super) fn url(worker: usize) -> String {
@@ -175,52 +132,6 @@ impl World {
             world.wake_up(index);
         }
         world
-    }
-
-    fn newborn(&mut self, index: usize, life: u32, protocol: Subprotocol) -> Worker {
-        let plugin = ConnectorPlugin { version: "1".to_owned() };
-        let settings = Settings {
-            protocol,
-            scheduled_rebalance_max_delay_ms: self.delay_max_ms,
-            worker_unsync_backoff_ms: 30_000,
-            coordinator_grace_ms: *self.random.pick(&[0, 7_000]).unwrap_or(&0),
-            restart: AutoRestart { max_attempts: 1_000, ..AutoRestart::default() },
-            exactly_once: self.exactly_once,
-            connectors: BTreeMap::from([(CLASS.to_owned(), plugin)]),
-            epoch_ms: 1_000_000 + self.now as i64,
-            ..Settings::new(worker_id(index).as_str(), url(index))
-        };
-        Worker {
-            herder: Herder::new(settings),
-            life,
-            up: true,
-            frozen: false,
-            thawed_at: 0,
-            cut_off: false,
-            topics_cut_off: false,
-            instances: Instances::default(),
-            frozen_inbox: VecDeque::new(),
-            born: self.now,
-            clock: self.random.between(90, 110),
-            protocol,
-            member: None,
-            generation: Generation::NONE,
-            joining: None,
-            newer_join: None,
-            joined_at: 0,
-            heard_of_coordinator: self.now,
-            told_unknown: false,
-            config_position: 0,
-            status_position: 0,
-            status_ready: false,
-            reads: Vec::new(),
-            status_out: Vec::new(),
-            open: BTreeSet::new(),
-            coming: BTreeSet::new(),
-            wake_at: None,
-            group_word_at: 0,
-            idle_wakes: (0, 0),
-        }
     }
 
     /// Both parts of the history.
@@ -331,7 +242,7 @@ impl World {
     pub(super) fn apply(&mut self, index: usize, event: Event) {
         self.totals.events += 1;
         if !matches!(event, Event::Timer | Event::StatusRecord { .. }) {
-            let text = if self.print { describe_event(&event) } else { String::new() };
+            let text = if self.print { words::event(&event) } else { String::new() };
             self.say(&self.name(index), || format!("< {text}"));
         }
         if let Event::Command { id, .. } = &event {
@@ -360,7 +271,7 @@ impl World {
         }
     }
 
-    fn wake_up(&mut self, index: usize) {
+    pub(super) fn wake_up(&mut self, index: usize) {
         self.set_timer(index);
         self.later(index, HEARTBEAT_MS, Happening::Heartbeat);
         self.later(index, 1, Happening::Pull);
@@ -368,7 +279,7 @@ impl World {
 
     fn perform(&mut self, index: usize, action: Action) {
         if !matches!(action, Action::WriteStatus { .. }) {
-            let text = if self.print { describe_action(&action) } else { String::new() };
+            let text = if self.print { words::action(&action) } else { String::new() };
             self.say(&self.name(index), || format!("> {text}"));
         }
         match action {
@@ -426,309 +337,9 @@ impl World {
         }
     }
 
-    // --- the group ---------------------------------------------------------------------------------------------------
-
-    fn heartbeat(&mut self, index: usize) {
-        self.later(index, HEARTBEAT_MS, Happening::Heartbeat);
-        let now = self.now;
-        let worker = &mut self.workers[index];
-        if worker.cut_off {
-            if !worker.told_unknown && now >= worker.heard_of_coordinator + HEARTBEAT_MS {
-                worker.told_unknown = true;
-                self.apply(index, Event::Group(GroupEvent::CoordinatorUnknown));
-            }
-            return;
-        }
-        worker.heard_of_coordinator = now;
-        if std::mem::take(&mut worker.told_unknown) {
-            self.apply(index, Event::Group(GroupEvent::CoordinatorKnown));
-        }
-        let worker = &self.workers[index];
-        if let Some(member) = worker.member.clone().filter(|_| worker.joining.is_none()) {
-            let request = Request::Heartbeat { member, generation: worker.generation };
-            self.message(index, Happening::Group(request));
-        }
-    }
-
-    fn join(&mut self, index: usize, protocols: Protocols) {
-        let worker = &mut self.workers[index];
-        worker.joining = Some(protocols.clone());
-        let member = worker.member.clone();
-        self.message(index, Happening::Group(Request::Join { member, protocols }));
-    }
-
-    fn group_request(&mut self, index: usize, request: Request) {
-        let worker = &self.workers[index];
-        let life = worker.life;
-        // The shell tries again what matters.
-        if worker.cut_off {
-            if !matches!(request, Request::Heartbeat { .. }) && self.is_current(index, &request) {
-                self.later(index, 1_000, Happening::Group(request));
-            }
-            return;
-        }
-        if self.is_current(index, &request) {
-            self.coordinator.request(self.now, (index, life), request);
-            self.deliver_group_answers();
-        }
-    }
-
-    /// Whether the worker still waits for the answer.
-    fn is_current(&self, index: usize, request: &Request) -> bool {
-        let worker = &self.workers[index];
-        match request {
-            Request::Join { member, protocols } => {
-                worker.joining.as_ref() == Some(protocols) && *member == worker.member
-            }
-            Request::Sync { member, generation, .. } | Request::Heartbeat { member, generation } => {
-                worker.joining.is_none() && worker.member.as_ref() == Some(member) && worker.generation == *generation
-            }
-            Request::Leave { .. } => true,
-        }
-    }
-
-    fn deliver_group_answers(&mut self) {
-        for text in std::mem::take(&mut self.coordinator.completed) {
-            self.totals.rounds += 1;
-            self.say("--", || format!("* {text}"));
-        }
-        for ((index, life), event) in std::mem::take(&mut self.coordinator.out) {
-            let worker = &mut self.workers[index];
-            if !worker.up || worker.life != life {
-                continue;
-            }
-            match &event {
-                GroupEvent::Joined { generation, member_id, .. } => {
-                    if worker.joining.take().is_none() {
-                        continue;
-                    }
-                    worker.member = Some(member_id.clone());
-                    worker.generation = *generation;
-                    // What has been joined is out of date already.
-                    if let Some(newer) = worker.newer_join.take() {
-                        self.join(index, newer);
-                        continue;
-                    }
-                }
-                GroupEvent::Lost { reason } if reason == JOIN_REFUSED => {
-                    worker.member = None;
-                    if let Some(protocols) = worker.newer_join.take().or(worker.joining.take()) {
-                        self.join(index, protocols);
-                    }
-                    continue;
-                }
-                // Whoever joins waits for nothing else any more.
-                _ if worker.joining.is_some() => continue,
-                GroupEvent::Lost { .. } => {
-                    worker.member = None;
-                    worker.generation = Generation::NONE;
-                }
-                _ => {}
-            }
-            self.group_event(index, event.clone());
-            if self.random.chance(2) && event == GroupEvent::RebalanceNeeded {
-                self.group_event(index, event);
-            }
-        }
-    }
-
-    fn group_event(&mut self, index: usize, event: GroupEvent) {
-        let delay_ms = if self.random.chance(3) { self.random.between(0, 2_000) } else { self.random.between(0, 30) };
-        let at = (self.now + delay_ms).max(self.workers[index].group_word_at);
-        self.workers[index].group_word_at = at;
-        self.later(index, at - self.now, Happening::Event(Event::Group(event)));
-    }
-
-    // --- the topics --------------------------------------------------------------------------------------------------
-
-    fn append(&mut self, index: usize, op: OpId, records: Vec<(String, Option<String>)>) {
-        let failed = || Err(HerderError::Internal("the config topic does not answer".to_owned()));
-        let cut_off = self.workers[index].topics_cut_off;
-        if cut_off && self.random.chance(50) {
-            self.later(index, 3_000, Happening::Event(Event::ConfigWritten { op, result: failed() }));
-            return;
-        }
-        for (key, _) in &records {
-            self.say("--", || format!("+ {key}"));
-        }
-        let end = self.config.append(records, &mut self.random);
-        // The records are in, but whether the writer hears of it is another question.
-        let result = if cut_off { failed() } else { Ok(ConfigOffset(end)) };
-        self.event(index, Event::ConfigWritten { op, result });
-        for index in 0..self.workers.len() {
-            self.message(index, Happening::Pull);
-        }
-    }
-
-    fn flush_statuses(&mut self, index: usize) {
-        if self.workers[index].topics_cut_off {
-            return;
-        }
-        for (key, value) in std::mem::take(&mut self.workers[index].status_out) {
-            self.say(&self.name(index), || format!("# {key} {}", value.as_deref().unwrap_or("-")));
-            self.status.records.push((key, value.map(bytes::Bytes::from)));
-        }
-        for index in 0..self.workers.len() {
-            self.message(index, Happening::Pull);
-        }
-    }
-
-    fn pull(&mut self, index: usize) {
-        if self.workers[index].topics_cut_off {
-            return;
-        }
-        self.flush_statuses_quietly(index);
-        let records = self.config.from(self.workers[index].config_position).to_vec();
-        for record in records {
-            self.workers[index].config_position = record.offset + 1;
-            let event = Event::ConfigRecord {
-                offset: record.offset,
-                key: record.key,
-                value: record.value,
-                timestamp_ms: self.now as i64,
-            };
-            self.apply(index, event);
-        }
-        let statuses = self.status.records[self.workers[index].status_position..].to_vec();
-        for (key, value) in statuses {
-            self.workers[index].status_position += 1;
-            self.apply(index, Event::StatusRecord { key, value });
-        }
-        let worker = &mut self.workers[index];
-        let (position, mut done) = (worker.config_position, Vec::new());
-        worker.reads.retain(|(op, end)| {
-            let read = *end < position;
-            if read {
-                done.push(*op);
-            }
-            !read
-        });
-        let first = !std::mem::replace(&mut worker.status_ready, true);
-        for op in done {
-            self.apply(index, Event::ConfigReadToEnd { op, result: Ok(()) });
-        }
-        if first {
-            self.apply(index, Event::StatusReadToEnd);
-        }
-    }
-
-    fn flush_statuses_quietly(&mut self, index: usize) {
-        if !self.workers[index].status_out.is_empty() {
-            self.flush_statuses(index);
-        }
-    }
-
-    fn read_timeout(&mut self, index: usize, op: OpId) {
-        let worker = &mut self.workers[index];
-        let before = worker.reads.len();
-        worker.reads.retain(|(read, _)| *read != op);
-        if worker.reads.len() < before {
-            let result = Err(HerderError::Unavailable("the config topic can't be read".to_owned()));
-            self.apply(index, Event::ConfigReadToEnd { op, result });
-        }
-    }
-
-    // --- life and death ----------------------------------------------------------------------------------------------
-
-    pub(super) fn crash(&mut self, index: usize) {
-        let worker = &mut self.workers[index];
-        let lost: BTreeSet<RequestId> = worker.open.union(&worker.coming).copied().collect();
-        self.break_connections(&lost);
-        self.workers[index].up = false;
-    }
-
-    pub(super) fn restart(&mut self, index: usize) {
-        let (life, protocol) = (self.workers[index].life + 1, self.workers[index].protocol);
-        self.workers[index] = self.newborn(index, life, protocol);
-        self.wake_up(index);
-    }
-
-    pub(super) fn shut_down(&mut self, index: usize) {
-        self.apply(index, Event::ShutDown);
-    }
-
-    fn stopped(&mut self, index: usize) {
-        let name = self.name(index);
-        assert!(self.workers[index].open.is_empty(), "{name} stopped with unanswered commands");
-        assert!(self.workers[index].instances.is_empty(), "{name} stopped while something ran");
-        self.workers[index].topics_cut_off = false;
-        self.flush_statuses_quietly(index);
-        let coming = std::mem::take(&mut self.workers[index].coming);
-        self.break_connections(&coming);
-        self.workers[index].up = false;
-        if !self.faults.on {
-            self.restart(index);
-        }
-    }
-
-    pub(super) fn thaw(&mut self, index: usize) {
-        self.workers[index].frozen = false;
-        self.workers[index].thawed_at = self.now;
-        let inbox = std::mem::take(&mut self.workers[index].frozen_inbox);
-        let life = self.workers[index].life;
-        for happening in inbox {
-            self.sequence += 1;
-            self.queue.insert((self.now, self.sequence), (index, life, happening));
-        }
-    }
-
     pub(super) fn command_for(&mut self, index: usize, id: RequestId, command: Command) {
         self.workers[index].coming.insert(id);
         self.totals.commands += 1;
         self.event(index, Event::Command { id, command });
     }
-}
-
-fn describe_event(event: &Event) -> String {
-    match event {
-        Event::ConfigRecord { offset, key, value, .. } => {
-            format!("record {offset} {key} {}", if value.is_some() { "" } else { "tombstone" })
-        }
-        Event::Group(GroupEvent::Joined { generation, leader_id, members, .. }) => {
-            let role = if members.is_empty() { "follows" } else { "leads" };
-            format!("joined g{generation} {role} {leader_id}")
-        }
-        Event::Group(GroupEvent::Synced { generation, assignment }) => {
-            let assignment = crate::protocol::Assignment::decode(assignment);
-            match assignment {
-                Ok(a) => format!(
-                    "synced g{generation} offset {} error {:?} delay {} + {} - {}",
-                    a.config_offset,
-                    a.error,
-                    a.delay_ms,
-                    describe_work(&a.assigned),
-                    describe_work(&a.revoked)
-                ),
-                Err(error) => format!("synced g{generation} {error}"),
-            }
-        }
-        other => short(&format!("{other:?}")),
-    }
-}
-
-fn describe_work(work: &crate::protocol::ConnectorsAndTasks) -> String {
-    let connectors = work.connectors.iter().map(ToString::to_string);
-    let all: Vec<String> = connectors.chain(work.tasks.iter().map(ToString::to_string)).collect();
-    format!("[{}]", all.join(" "))
-}
-
-fn describe_action(action: &Action) -> String {
-    match action {
-        Action::Join { protocols } => {
-            let metadata = protocols.first().and_then(|(_, bytes)| crate::protocol::WorkerMetadata::decode(bytes).ok());
-            match metadata {
-                Some(m) => {
-                    let held = m.allocation.map_or("nothing".to_owned(), |a| describe_work(&a.assigned));
-                    format!("join at {} with {held}", m.config_offset)
-                }
-                None => "join".to_owned(),
-            }
-        }
-        Action::Sync { assignments } => format!("sync {}", assignments.len()),
-        other => short(&format!("{other:?}")),
-    }
-}
-
-fn short(text: &str) -> String {
-    text.chars().take(240).collect()
 }

@@ -209,6 +209,10 @@ fn a_config_topic_that_begins_anew_deletes_nothing() {
     assert_eq!(bench.apply(tombstone), []);
     assert_eq!(bench.tick(), []);
     assert!(bench.herder.view().config.contains(&"m".into()));
+    assert!(matches!(bench.herder.view().stage, crate::view::Stage::Impaired(_)));
+    let pause = Command::SetTargetState { name: "m".into(), state: TargetState::Paused };
+    let actions = bench.command(pause);
+    assert!(matches!(&actions[..], [Action::Reply { outcome: Err(HerderError::Unavailable(_)), .. }]), "{actions:?}");
 }
 
 #[test]

@@ -1,0 +1,95 @@
+//! A worker's way to the topics, as its shell goes it.
+
+use super::world::{Happening, World};
+use crate::HerderError;
+use crate::event::Event;
+use crate::ids::{ConfigOffset, OpId};
+
+impl World {
+    pub(super) fn append(&mut self, index: usize, op: OpId, records: Vec<(String, Option<String>)>) {
+        let failed = || Err(HerderError::Internal("the config topic does not answer".to_owned()));
+        let cut_off = self.workers[index].topics_cut_off;
+        if cut_off && self.random.chance(50) {
+            self.later(index, 3_000, Happening::Event(Event::ConfigWritten { op, result: failed() }));
+            return;
+        }
+        for (key, _) in &records {
+            self.say("--", || format!("+ {key}"));
+        }
+        let end = self.config.append(records, &mut self.random);
+        // The records are in, but whether the writer hears of it is another question.
+        let result = if cut_off { failed() } else { Ok(ConfigOffset(end)) };
+        self.event(index, Event::ConfigWritten { op, result });
+        for index in 0..self.workers.len() {
+            self.message(index, Happening::Pull);
+        }
+    }
+
+    pub(super) fn flush_statuses(&mut self, index: usize) {
+        if self.workers[index].topics_cut_off {
+            return;
+        }
+        for (key, value) in std::mem::take(&mut self.workers[index].status_out) {
+            self.say(&self.name(index), || format!("# {key} {}", value.as_deref().unwrap_or("-")));
+            self.status.records.push((key, value.map(bytes::Bytes::from)));
+        }
+        for index in 0..self.workers.len() {
+            self.message(index, Happening::Pull);
+        }
+    }
+
+    pub(super) fn pull(&mut self, index: usize) {
+        if self.workers[index].topics_cut_off {
+            return;
+        }
+        self.flush_statuses_quietly(index);
+        let records = self.config.from(self.workers[index].config_position).to_vec();
+        for record in records {
+            self.workers[index].config_position = record.offset + 1;
+            let event = Event::ConfigRecord {
+                offset: record.offset,
+                key: record.key,
+                value: record.value,
+                timestamp_ms: self.now as i64,
+            };
+            self.apply(index, event);
+        }
+        let statuses = self.status.records[self.workers[index].status_position..].to_vec();
+        for (key, value) in statuses {
+            self.workers[index].status_position += 1;
+            self.apply(index, Event::StatusRecord { key, value });
+        }
+        let worker = &mut self.workers[index];
+        let (position, mut done) = (worker.config_position, Vec::new());
+        worker.reads.retain(|(op, end)| {
+            let read = *end < position;
+            if read {
+                done.push(*op);
+            }
+            !read
+        });
+        let first = !std::mem::replace(&mut worker.status_ready, true);
+        for op in done {
+            self.apply(index, Event::ConfigReadToEnd { op, result: Ok(()) });
+        }
+        if first {
+            self.apply(index, Event::StatusReadToEnd);
+        }
+    }
+
+    pub(super) fn flush_statuses_quietly(&mut self, index: usize) {
+        if !self.workers[index].status_out.is_empty() {
+            self.flush_statuses(index);
+        }
+    }
+
+    pub(super) fn read_timeout(&mut self, index: usize, op: OpId) {
+        let worker = &mut self.workers[index];
+        let before = worker.reads.len();
+        worker.reads.retain(|(read, _)| *read != op);
+        if worker.reads.len() < before {
+            let result = Err(HerderError::Unavailable("the config topic can't be read".to_owned()));
+            self.apply(index, Event::ConfigReadToEnd { op, result });
+        }
+    }
+}
