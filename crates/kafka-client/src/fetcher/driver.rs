@@ -12,7 +12,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kafka_protocol::messages::FetchResponse;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until};
@@ -21,7 +20,7 @@ use tracing::{debug, warn};
 use super::event::PartitionEvent;
 use super::lookup::{self, Asked, Replies};
 use super::options::FetcherOptions;
-use super::partition::{Partition, Progress, Rules, Step, View};
+use super::partition::{Answer, Partition, Progress, Rules, Step, View};
 use super::session::Session;
 use super::{FetchedPartition, Position};
 use crate::TopicPartition;
@@ -63,25 +62,24 @@ pub(super) enum Item {
 
 /// What the driver's tasks end with.
 enum Event {
-    Ready {
-        node_id: i32,
-        ready: Result<(Connection, Reservation), ClientError>,
-    },
-    Fetched {
-        node_id: i32,
-        connection: Connection,
-        sent: Sent,
-        result: Result<(FetchResponse, Reservation), ClientError>,
-    },
-    Replied {
-        asked: Vec<Asked>,
-        result: Result<Replies, ClientError>,
-    },
+    Ready { node_id: i32, ready: Result<(Connection, Reservation), ClientError> },
+    Fetched { node_id: i32, connection: Connection, sent: Sent, result: Result<Response, ClientError> },
+    Replied { asked: Vec<Asked>, result: Result<Replies, ClientError> },
     Refreshed(Result<(), ClientError>),
 }
 
 /// The partitions of a request, with the versions they had.
 type Sent = BTreeMap<TopicPartition, u64>;
+
+/// A fetch response, taken apart.
+struct Response {
+    code: ErrorCode,
+    session_id: i32,
+    /// Bytes of records.
+    bytes: usize,
+    answers: Vec<(TopicPartition, Answer)>,
+    reservation: Reservation,
+}
 
 #[derive(Default)]
 struct Broker {
@@ -185,7 +183,6 @@ impl Driver {
     fn command(&mut self, command: Command) {
         match command {
             Command::Set { tp, version, position } => {
-                self.cluster.track([&*tp.topic]);
                 self.partitions.insert(tp.clone(), Partition::new(self.rules, version, position));
                 self.look_at(&tp, Instant::now());
             }
@@ -202,13 +199,18 @@ impl Driver {
     fn ended(&mut self, event: Result<Event, tokio::task::JoinError>) {
         match event {
             Ok(Event::Ready { node_id, ready }) => self.ready(node_id, ready),
-            Ok(Event::Fetched { node_id, connection, sent, result }) => {
-                self.fetched(node_id, &connection, &sent, result)
-            }
+            Ok(Event::Fetched { node_id, connection, sent, result }) => match result {
+                Ok(response) => self.fetched(node_id, &connection, &sent, response),
+                Err(error) => self.unreachable(node_id, &sent, &error),
+            },
             Ok(Event::Replied { asked, result }) => self.replied(&asked, &result),
             Ok(Event::Refreshed(result)) => self.refreshed(result),
-            // Tasks are not cancelled while the driver lives, so this is a panic, and not one to go on after.
-            Err(error) => std::panic::resume_unwind(error.into_panic()),
+            // Otherwise cancelled: the runtime is being shut down, and the driver with it.
+            Err(error) => {
+                if let Ok(panic) = error.try_into_panic() {
+                    std::panic::resume_unwind(panic);
+                }
+            }
         }
     }
 
@@ -271,6 +273,8 @@ impl Driver {
         let asks = partition.asks();
         if let Some(progress) = step.progress {
             let Progress { position_before, filtered, high_watermark, last_stable_offset, log_start_offset } = progress;
+            // Without batches, there is nothing of the response to keep.
+            let permit = permit.filter(|_| !filtered.entries.is_empty());
             let data = FetchedPartition {
                 topic: Arc::clone(&tp.topic),
                 topic_id,
@@ -319,7 +323,11 @@ impl Driver {
     /// Shows a partition the present metadata.
     fn look_at(&mut self, tp: &TopicPartition, now: Instant) {
         let view = match self.metadata.topics.get(&*tp.topic) {
-            None => View::Unasked,
+            None => {
+                // New, or somebody else who shares the cluster handle has lost interest in it.
+                self.cluster.track([&*tp.topic]);
+                View::Unasked
+            }
             Some(topic) if !topic.error.is_ok() => View::Error(topic.error),
             Some(topic) => match topic.partitions.get(&tp.partition) {
                 None => View::Error(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION),

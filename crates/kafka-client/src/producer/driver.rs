@@ -31,6 +31,7 @@ use super::transaction::{Added, Scope};
 use super::{Stalled, coordinator};
 use crate::budget::BudgetPermit;
 use crate::cluster::{Cluster, Metadata};
+use crate::codes::ErrorCode;
 use crate::error::ClientError;
 
 /// From the handles to the driver.
@@ -131,6 +132,8 @@ pub(super) struct Driver {
     requests: HashMap<u64, Vec<(usize, Ticket)>>,
     next_request: u64,
     refreshing: bool,
+    /// Refreshes in a row that did not help.
+    refreshes: u32,
     fetching_identity: bool,
     /// Lines that wait for a new producer id.
     without_identity: BTreeSet<usize>,
@@ -169,6 +172,7 @@ impl Driver {
             requests: HashMap::new(),
             next_request: 0,
             refreshing: false,
+            refreshes: 0,
             fetching_identity: false,
             without_identity: BTreeSet::new(),
             progress: Progress::default(),
@@ -245,8 +249,13 @@ impl Driver {
             Event::Replied { node_id, request, reply } => self.replied(node_id, request, reply),
             Event::Refreshed(result) => {
                 self.refreshing = false;
-                if let Err(error) = result {
-                    warn!(client_id = self.cluster.config().client_id(), %error, "metadata could not be refreshed");
+                match result {
+                    Err(error) if self.refreshes == 1 => {
+                        let client_id = self.cluster.config().client_id();
+                        warn!(client_id, %error, "metadata could not be refreshed, trying again");
+                    }
+                    Ok(()) if self.leaderless.is_empty() => self.refreshes = 0,
+                    _ => {}
                 }
                 self.metadata_changed();
             }
@@ -276,7 +285,6 @@ impl Driver {
             queued: false,
             timer_at_ms: None,
         });
-        self.cluster.track([&**topic]);
         self.index.entry(Arc::clone(topic)).or_default().insert(index, p);
         p
     }
@@ -315,6 +323,8 @@ impl Driver {
             return self.fetch_identity();
         }
         let Some((leader, _)) = self.metadata.leader(&partition.topic, partition.index) else {
+            // New, or somebody else who shares the cluster handle has lost interest in it.
+            self.cluster.track([&*partition.topic]);
             self.leaderless.insert(p);
             return self.refresh();
         };
@@ -366,17 +376,37 @@ impl Driver {
     fn metadata_changed(&mut self) {
         self.metadata = Arc::clone(&self.updates.borrow_and_update());
         for p in std::mem::take(&mut self.leaderless) {
+            // Fresh metadata, so this is not the answer from before somebody has granted something.
+            if let Some(code) = self.why_leaderless(p).filter(|code| !code.is_retriable()) {
+                let mut settled = Vec::new();
+                self.partitions[p].line.refuse(code, &mut settled);
+                self.settle(p, settled);
+            }
             self.route(p);
         }
     }
 
-    /// Asks for new metadata, unless that is under way. After a refresh there is a pause, so that a partition without a
-    /// leader does not become a busy loop.
+    /// What metadata say about a partition without a leader; `None` if they were not asked yet.
+    fn why_leaderless(&self, p: usize) -> Option<ErrorCode> {
+        let Partition { topic, index, .. } = &self.partitions[p];
+        let topic = self.metadata.topics.get(&**topic)?;
+        Some(match topic.partitions.get(index) {
+            _ if !topic.error.is_ok() => topic.error,
+            None => ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+            Some(_) => ErrorCode::LEADER_NOT_AVAILABLE,
+        })
+    }
+
+    /// Asks for new metadata, unless that is under way. After a refresh there is a pause, longer each time it did not help,
+    /// so that a partition without a leader does not become a busy loop.
     fn refresh(&mut self) {
         if std::mem::replace(&mut self.refreshing, true) {
             return;
         }
-        let (cluster, events, pause) = (self.cluster.clone(), self.events_from.clone(), self.options.retry_backoff);
+        let ProducerOptions { retry_backoff, retry_backoff_max, .. } = *self.options;
+        let pause = retry_backoff.saturating_mul(1 << self.refreshes.min(16)).min(retry_backoff_max);
+        self.refreshes = self.refreshes.saturating_add(1);
+        let (cluster, events) = (self.cluster.clone(), self.events_from.clone());
         tokio::spawn(async move {
             let result = cluster.refresh().await.map(drop);
             sleep(pause).await;
@@ -418,9 +448,12 @@ impl Driver {
     }
 
     fn stalled(&self) -> Vec<Stalled> {
-        let stalled = |partition: &Partition| {
+        let stalled = |(p, partition): (usize, &Partition)| {
             let line = &partition.line;
-            let (attempts, last_code) = line.stuck()?;
+            let (attempts, last_code) = match line.stuck() {
+                None if self.leaderless.contains(&p) => (0, self.why_leaderless(p)),
+                stuck => stuck?,
+            };
             let leader = self.metadata.leader(&partition.topic, partition.index);
             Some(Stalled {
                 topic: Arc::clone(&partition.topic),
@@ -431,7 +464,7 @@ impl Driver {
                 batches: line.len(),
             })
         };
-        self.partitions.iter().filter_map(stalled).collect()
+        self.partitions.iter().enumerate().filter_map(stalled).collect()
     }
 }
 

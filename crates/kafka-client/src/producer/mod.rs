@@ -68,7 +68,7 @@ struct Shared {
     transaction: tokio::sync::Mutex<Option<Identity>>,
 }
 
-/// A partition whose first batch has failed at least once and is tried again.
+/// A partition whose first batch has failed at least once and is tried again, or that has no leader to send it to.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Stalled {
     /// Topic.
@@ -77,7 +77,7 @@ pub struct Stalled {
     pub partition: i32,
     /// Failed tries of the first batch.
     pub attempts: u32,
-    /// The broker's last error for it; `None` if there was no answer.
+    /// The broker's last error for it, or what metadata say; `None` if there was no answer.
     pub last_code: Option<ErrorCode>,
     /// Why the leader's last request had no answer, if so: unreachable, credentials refused, timed out.
     pub silence: Option<ClientError>,

@@ -341,6 +341,13 @@ impl<B> Line<B> {
         }
     }
 
+    /// The cluster will not take what waits: fails the first of it with `code`, and what is behind it.
+    pub(super) fn refuse(&mut self, code: ErrorCode, settled: &mut Vec<Settled<B>>) {
+        if let Some(index) = self.first_waiting() {
+            self.fail(index, |maybe_written| Outcome::Rejected { code, message: None, maybe_written }, settled);
+        }
+    }
+
     /// Ends what has waited longer than its deadline, and what is behind it.
     pub(super) fn expire(&mut self, now_ms: u64, settled: &mut Vec<Settled<B>>) {
         let Some(index) = self.first_waiting() else { return };

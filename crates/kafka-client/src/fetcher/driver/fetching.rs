@@ -4,14 +4,13 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use kafka_protocol::messages::FetchResponse;
 use tokio::time::Instant;
 use tracing::{debug, info};
+use uuid::Uuid;
 
 use super::super::partition::Rules;
 use super::super::{parse, request};
-use super::{Driver, Event, Item, Message, Sent};
-use crate::TopicPartition;
+use super::{Driver, Event, Item, Message, Response, Sent};
 use crate::budget::Reservation;
 use crate::cluster::Purpose;
 use crate::codes::ErrorCode;
@@ -80,6 +79,10 @@ impl Driver {
             Ok(ready) => ready,
             Err(error) => return self.unreachable(node_id, &sent, &error),
         };
+        // Versions with ids answer by id, the others by name.
+        let ids: HashMap<Uuid, Arc<str>> =
+            wanted.iter().map(|(tp, want)| (want.topic_id, Arc::clone(&tp.topic))).collect();
+        let names: BTreeSet<Arc<str>> = wanted.keys().map(|tp| Arc::clone(&tp.topic)).collect();
         let request = self.broker(node_id).session.request(wanted);
         let options = Arc::clone(&self.options);
         self.tasks.spawn(async move {
@@ -87,27 +90,27 @@ impl Driver {
                 connection.request_timeout() + Duration::from_millis(options.max_wait_ms.unsigned_abs().into());
             let max_bytes = i32::try_from(reservation.bytes()).unwrap_or(i32::MAX);
             let fill = |version| Ok(request::fetch(&request, &options, max_bytes, version));
-            let result = connection.call_with(fill, timeout).await.map(|response| (response, reservation));
+            let result = connection.call_with(fill, timeout).await.map(|response| Response {
+                code: ErrorCode(response.error_code),
+                session_id: response.session_id,
+                bytes: parse::record_bytes(&response),
+                // Here, because checksums take time, and brokers can be checked side by side.
+                answers: parse::answers(response, options.check_crcs, |name, id| match id.is_nil() {
+                    true => names.get(name).cloned(),
+                    false => ids.get(&id).cloned(),
+                }),
+                reservation,
+            });
             Event::Fetched { node_id, connection, sent, result }
         });
     }
 
-    pub(super) fn fetched(
-        &mut self,
-        node_id: i32,
-        connection: &Connection,
-        sent: &Sent,
-        result: Result<(FetchResponse, Reservation), ClientError>,
-    ) {
-        let (response, reservation) = match result {
-            Ok(result) => result,
-            Err(error) => return self.unreachable(node_id, sent, &error),
-        };
-        let code = ErrorCode(response.error_code);
-        let (bytes, reserved) = (parse::record_bytes(&response), reservation.bytes());
+    pub(super) fn fetched(&mut self, node_id: i32, connection: &Connection, sent: &Sent, response: Response) {
+        let Response { code, session_id, bytes, answers, reservation } = response;
+        let reserved = reservation.bytes();
         let (least, most) = (self.window_min(), self.window_max());
         let broker = self.broker(node_id);
-        broker.session.answered(code, response.session_id);
+        broker.session.answered(code, session_id);
         if !code.is_ok() {
             debug!(node_id, error = %code, "fetch session refused");
             return self.unreachable(node_id, &Sent::new(), &ClientError::broker("Fetch", code, None));
@@ -122,20 +125,6 @@ impl Driver {
             broker.window = (broker.window / 2).max(least);
         }
 
-        let ids: HashMap<_, _> = sent
-            .keys()
-            .filter_map(|tp| Some((self.partitions.get(tp)?.topic_id(), &tp.topic)))
-            .filter(|(id, _)| !id.is_nil())
-            .collect();
-        let name = |name: &str, id: uuid::Uuid| match ids.get(&id) {
-            Some(topic) => Some(Arc::clone(topic)),
-            None => sent
-                .range(TopicPartition::new(name, i32::MIN)..)
-                .next()
-                .map(|(tp, _)| Arc::clone(&tp.topic))
-                .filter(|topic| **topic == *name),
-        };
-        let answers = parse::answers(response, self.options.check_crcs, name);
         let permit = reservation.permit(bytes);
         let mut items = Vec::new();
         let mut reconnect = false;
@@ -160,7 +149,7 @@ impl Driver {
     }
 
     /// A broker did not answer, or not as it should.
-    fn unreachable(&mut self, node_id: i32, sent: &Sent, error: &ClientError) {
+    pub(super) fn unreachable(&mut self, node_id: i32, sent: &Sent, error: &ClientError) {
         let now = Instant::now();
         let Rules { retry_backoff, retry_backoff_max, .. } = self.rules;
         let broker = self.broker(node_id);

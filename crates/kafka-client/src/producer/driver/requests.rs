@@ -29,7 +29,7 @@ impl Driver {
     /// Makes one request to a broker of what is ready for it, one batch per partition. `false` when there was nothing.
     fn dispatch_one(&mut self, node_id: i32) -> bool {
         let now_ms = self.now_ms();
-        let mut topics: Vec<ProduceTopic> = Vec::new();
+        let mut topics: HashMap<Arc<str>, Vec<ProducePartition>> = HashMap::new();
         let mut tickets = Vec::new();
         let mut looked_at = Vec::new();
         let mut bytes = 0;
@@ -47,12 +47,7 @@ impl Driver {
                     let stamped = job.batch.restamp(stamp);
                     let batch =
                         ProducePartition { index: partition.index, header: stamped.header, payload: stamped.payload };
-                    match topics.iter_mut().find(|topic| *topic.name == *partition.topic) {
-                        Some(topic) => topic.partitions.push(batch),
-                        None => {
-                            topics.push(ProduceTopic { name: partition.topic.to_string(), partitions: vec![batch] });
-                        }
-                    }
+                    topics.entry(Arc::clone(&partition.topic)).or_default().push(batch);
                     tickets.push((p, ticket));
                 }
             }
@@ -64,11 +59,12 @@ impl Driver {
             let request = self.next_request;
             self.next_request += 1;
             self.requests.insert(request, tickets);
+            let topics = topics.into_iter();
             let frame = ProduceFrame {
                 acks: self.options.acks,
                 transactional_id: self.options.transactional_id.clone(),
                 timeout_ms: i32::try_from(self.options.request_timeout.as_millis()).unwrap_or(i32::MAX),
-                topics,
+                topics: topics.map(|(name, partitions)| ProduceTopic { name: name.to_string(), partitions }).collect(),
             };
             let broker = self.broker(node_id);
             broker.requests_in_flight += 1;

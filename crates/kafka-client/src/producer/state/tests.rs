@@ -223,6 +223,22 @@ fn not_more_than_five_batches_overtake_one_that_is_not_acknowledged() {
 }
 
 #[test]
+fn a_topic_that_may_not_be_written_fails_what_waits() {
+    let mut line = proven();
+    line.push(1, 1, NEVER).unwrap();
+    line.push(2, 1, NEVER).unwrap();
+    line.push(3, 1, NEVER).unwrap();
+    let first = line.take(LEADER, 0).unwrap().0;
+    let denied = ErrorCode::TOPIC_AUTHORIZATION_FAILED;
+
+    let mut settled = Vec::new();
+    line.refuse(denied, &mut settled);
+
+    assert_eq!(settled, [(2, rejected(denied)), (3, SKIPPED)]);
+    assert_eq!(answer(&mut line, first, acked(1), 0), [(1, Outcome::Acked(ack(1)))], "it was on its way before");
+}
+
+#[test]
 fn a_damaged_batch_is_tried_three_times() {
     let mut line = proven();
     line.push(1, 1, NEVER).unwrap();
