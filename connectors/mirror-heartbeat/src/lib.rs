@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use connect_api::ConnectError;
 use connect_api::config::{ConfigDef, ConfigMap, ConfigProblem, TypedConfig};
 use connect_api::data::Value;
@@ -126,9 +125,9 @@ impl SourceTask for MirrorHeartbeatTask {
             topic: HEARTBEATS_TOPIC.into(),
             partition: Some(0),
             key_schema: None,
-            key: Value::Bytes(Bytes::from(encoded.key)),
+            key: Value::Bytes(encoded.key),
             value_schema: None,
-            value: Value::Bytes(Bytes::from(encoded.value)),
+            value: Value::Bytes(encoded.value),
             timestamp_ms: Some(now_ms),
             headers: Vec::new(),
         }]))

@@ -100,6 +100,7 @@ async fn run(spec: ConnectorSpec, mut asked: UnboundedReceiver<Ask>, events: Unb
         }
         Err(error) => {
             context.close();
+            warn!(%error, "connector could not start");
             report(&events, Event::ConnectorStarted { name, result: Err(error) });
         }
     }
@@ -149,12 +150,16 @@ async fn serve(
                 calls.background = None;
                 if let Err(error) = ended {
                     let error = plugin_call::ended(&format!("connector {name}"), error);
+                    warn!(%error, "connector failed");
                     report(events, Event::ConnectorFailed { name: name.clone(), error });
                 }
             }
             Some(answer) = calls.task_configs.join_next() => {
                 let what = format!("task configs of connector {name}");
                 let result = answer.unwrap_or_else(|error| Err(plugin_call::ended(&what, error)));
+                if let Err(error) = &result {
+                    warn!(%error, "connector can't say what its tasks are to do");
+                }
                 report(events, Event::TaskConfigs { name: name.clone(), result });
             }
         }
@@ -247,6 +252,7 @@ impl ConnectorContext for Context {
     }
 
     fn raise_error(&self, error: ConnectError) {
+        warn!(connector = %self.name, %error, "connector failed");
         self.report(Event::ConnectorFailed { name: self.name.clone(), error });
     }
 }

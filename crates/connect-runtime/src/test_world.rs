@@ -4,7 +4,7 @@
 //! [`LogHandle`](crate::storage::LogHandle) and the coordinator behind the group's port.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use connect_api::source::{PartitionFault, SourceTaskContext};
@@ -34,6 +34,9 @@ use crate::worker_config::WorkerConfig;
 /// The records of a topic.
 pub(crate) type Topic = Arc<Mutex<Vec<LogRecord>>>;
 
+/// What was asked of the group, once nobody asks any more.
+pub(crate) type Group = JoinHandle<Vec<GroupRequest>>;
+
 /// What outlives a worker.
 #[derive(Clone, Default)]
 pub(crate) struct World {
@@ -53,8 +56,7 @@ pub(crate) struct TestWorker {
     pub(crate) views: watch::Receiver<Arc<ClusterView>>,
     pub(crate) events: UnboundedSender<Event>,
     pub(crate) driver: JoinHandle<Ended>,
-    /// What was asked of the group, Leave included.
-    pub(crate) group: JoinHandle<Vec<GroupRequest>>,
+    pub(crate) group: Group,
 }
 
 /// A worker config with test values, and these on top.
@@ -87,41 +89,51 @@ impl World {
         self
     }
 
-    /// A worker that begins now.
-    pub(crate) fn worker(&self, extra: &[(&str, &str)]) -> TestWorker {
+    /// What a driver works with, over the topics and the group of this world; and what else its worker needs.
+    pub(crate) fn tools(&self, extra: &[(&str, &str)]) -> (Tools, UnboundedReceiver<Event>, Group) {
         let worker = Arc::new(worker_config(extra));
-        let plugins = PluginRegistry::default().with_source(TestPlugin(self.witness.clone()));
-        let loggers = Arc::new(Loggers::new(Level::Info, |_| {}));
         let (events, happened) = unbounded_channel();
-        let (commands, commanded) = mpsc::channel(COMMANDS_MAX);
         let (ports, ends) = Ports::new();
         let (offsets, offsets_end) = OffsetStore::new();
-        let (_, startup) = watch::channel("starting");
-
         tokio::spawn(memory_log(Arc::clone(&self.offsets), offsets_end, fold_offsets(&offsets)));
         let group = self.serve(ends, &events);
-
-        let herder = Herder::new(herder_settings::settings(&worker, &plugins));
-        let (view_sender, views) = watch::channel(Arc::new(herder.view()));
         let budget = kafka_client::Budget::default();
-        let environment = Arc::new(TaskEnvironment::new(Arc::clone(&worker), offsets.clone(), budget));
+        let tools = Tools {
+            environment: Arc::new(TaskEnvironment::new(Arc::clone(&worker), offsets, budget)),
+            worker,
+            plugins: PluginRegistry::default().with_source(TestPlugin(self.witness.clone())),
+            task_body,
+            peers: Arc::new(Peers(Arc::clone(&self.sent))),
+            loggers: Arc::new(Loggers::new(Level::Info, |_| {})),
+            ports,
+            events,
+        };
+        (tools, happened, group)
+    }
+
+    /// A worker that begins now.
+    pub(crate) fn worker(&self, extra: &[(&str, &str)]) -> TestWorker {
+        let (tools, happened, group) = self.tools(extra);
+        let (commands, commanded) = mpsc::channel(COMMANDS_MAX);
+        let (_, startup) = watch::channel("starting");
+        let herder = Herder::new(herder_settings::settings(&tools.worker, &tools.plugins));
+        let (view_sender, views) = watch::channel(Arc::new(herder.view()));
         let service = Service::new(Shared {
-            worker: Arc::clone(&worker),
-            plugins: plugins.clone(),
-            loggers: Arc::clone(&loggers),
+            worker: Arc::clone(&tools.worker),
+            plugins: tools.plugins.clone(),
+            loggers: Arc::clone(&tools.loggers),
             commands,
             view: views.clone(),
-            offsets,
-            cluster_id: Arc::new(OnceLock::new()),
+            offsets: tools.environment.offsets.clone(),
+            cluster_id: Arc::default(),
         });
-        let peers = Arc::new(Peers(Arc::clone(&self.sent)));
-        let tools = Tools { worker, plugins, environment, task_body, peers, loggers, ports, events: events.clone() };
+        let events = tools.events.clone();
         let inbox = Inbox { commands: commanded, events: happened, startup };
         let driver = tokio::spawn(Driver::new(herder, inbox, tools, view_sender).run());
         TestWorker { service, views, events, driver, group }
     }
 
-    fn serve(&self, ends: PortEnds, events: &UnboundedSender<Event>) -> JoinHandle<Vec<GroupRequest>> {
+    fn serve(&self, ends: PortEnds, events: &UnboundedSender<Event>) -> Group {
         let (config, config_end) = LogHandle::new();
         let (status, status_end) = LogHandle::new();
         let statuses = StatusTopic::default();

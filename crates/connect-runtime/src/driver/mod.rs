@@ -74,7 +74,9 @@ pub(crate) struct Driver {
     inbox: Inbox,
     tools: Tools,
     units: Units,
+    /// What tasks say, apart from [`Inbox::events`] because not all of it is for the herder.
     news: UnboundedReceiver<TaskNews>,
+    /// Who waits for which answer.
     waiting: HashMap<RequestId, oneshot::Sender<Outcome>>,
     next_request: u64,
     view: watch::Sender<Arc<ClusterView>>,
@@ -174,6 +176,7 @@ impl Driver {
             Action::Join { protocols } => tools.ports.join(protocols),
             Action::Sync { assignments } => tools.ports.sync(assignments),
             Action::Leave => tools.ports.leave(),
+            // Without exactly-once support there is one way to write, whoever may.
             Action::WriteConfig { op, records, privileged: _ } => tools.ports.write_config(op, records),
             Action::ReadConfigToEnd { op, timeout_ms } => tools.ports.read_config_to_end(op, timeout_ms),
             Action::WriteStatus { key, value } => tools.ports.write_status((key, value)),
@@ -188,7 +191,7 @@ impl Driver {
             Action::StartTask { task, connector_config, config, target } => {
                 units.start_task(tools, task, connector_config, config, target);
             }
-            Action::StopTask { task } => units.stop_task(tools, task),
+            Action::StopTask { task } => units.stop_task(task),
             Action::SetTaskTarget { task, target } => units.set_task_target(&task, target),
             Action::AlterOffsets { op, name, config, offsets } => {
                 calls::alter_offsets(tools, op, name, config, offsets)

@@ -1,7 +1,8 @@
 //! The connector instances and tasks that the driver has started and not yet stopped.
 //!
 //! A stop is answered always, and by whoever waits for the unit to end: so it does not matter whether the unit was running,
-//! had failed before, or was never there.
+//! had failed before, or was never there. The answer takes the channel that the unit's own words take, and comes after them:
+//! a word of a former run that overtook it would be taken for one of the next.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -52,8 +53,10 @@ impl Units {
     }
 
     pub(crate) fn stop_connector(&mut self, tools: &Tools, name: ConnectorName) {
-        let running = self.connectors.remove(&name);
-        self.stop(tools, Event::ConnectorStopped { name }, running.map(RunningConnector::stop));
+        let (running, events) = (self.connectors.remove(&name), tools.events.clone());
+        self.stop(running.map(RunningConnector::stop), move || {
+            let _ = events.send(Event::ConnectorStopped { name });
+        });
     }
 
     pub(crate) fn compute_task_configs(&self, tools: &Tools, name: ConnectorName, tasks_max: usize) {
@@ -74,7 +77,7 @@ impl Units {
     ) {
         let plugin = match plugin(&tools.plugins, &connector_config) {
             Ok(plugin) => plugin,
-            Err(error) => return tools.report(Event::TaskStarted { task: id, result: Err(error) }),
+            Err(error) => return self.tell(Event::TaskStarted { task: id, result: Err(error) }),
         };
         let (environment, body) = (tools.environment.clone(), tools.task_body);
         let plan = TaskPlan { id: id.clone(), plugin, connector_config, task_config, target, environment, body };
@@ -84,9 +87,16 @@ impl Units {
         }
     }
 
-    pub(crate) fn stop_task(&mut self, tools: &Tools, task: TaskId) {
-        let running = self.tasks.remove(&task);
-        self.stop(tools, Event::TaskStopped { task }, running.map(RunningTask::stop));
+    pub(crate) fn stop_task(&mut self, task: TaskId) {
+        let (running, news) = (self.tasks.remove(&task), self.news.clone());
+        self.stop(running.map(RunningTask::stop), move || {
+            let _ = news.send(TaskNews::Event(Event::TaskStopped { task }));
+        });
+    }
+
+    fn tell(&self, event: Event) {
+        // The loop that would hear it may have ended.
+        let _ = self.news.send(TaskNews::Event(event));
     }
 
     pub(crate) fn set_task_target(&self, task: &TaskId, target: TargetState) {
@@ -95,14 +105,17 @@ impl Units {
         }
     }
 
-    fn stop(&mut self, tools: &Tools, stopped: Event, stop: Option<impl Future<Output = ()> + Send + 'static>) {
+    fn stop(
+        &mut self,
+        stop: Option<impl Future<Output = ()> + Send + 'static>,
+        stopped: impl FnOnce() + Send + 'static,
+    ) {
         while self.stopping.try_join_next().is_some() {}
-        let events = tools.events.clone();
         self.stopping.spawn(async move {
             if let Some(stop) = stop {
                 stop.await;
             }
-            let _ = events.send(stopped);
+            stopped();
         });
     }
 
@@ -126,4 +139,45 @@ fn plugin(
     let class = config.get("connector.class").map_or("", |class| class.trim());
     let plugin = plugins.source(class);
     plugin.cloned().ok_or_else(|| ConnectError::config(validation::unknown_class(plugins, class).to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use connect_api::BoxFuture;
+    use tokio::sync::mpsc::unbounded_channel;
+
+    use super::*;
+    use crate::source_task::{TaskEvent, TaskSpec};
+    use crate::test_plugin::config;
+    use crate::test_world::World;
+
+    fn with_last_words(mut spec: TaskSpec) -> BoxFuture<'static, Result<(), ConnectError>> {
+        Box::pin(async move {
+            let _ = spec.stop.wait_for(|stop| *stop).await;
+            spec.events.send(TaskEvent::Faults(Some("last words".to_owned()))).unwrap();
+            Ok(())
+        })
+    }
+
+    #[tokio::test]
+    async fn that_a_task_has_stopped_is_said_after_its_last_words_and_always() {
+        let (news, mut said) = unbounded_channel();
+        let (mut tools, task) = (World::default().tools(&[]).0, TaskId::new("m", 0));
+        tools.task_body = with_last_words;
+        let mut units = Units::new(news);
+        units.start_task(&tools, task.clone(), config(&[]), config(&[]), TargetState::Started);
+
+        units.stop_task(task.clone());
+        units.stop_task(task.clone());
+        units.stop_all().await;
+
+        let mut events = Vec::new();
+        while let Some(TaskNews::Event(event)) = said.recv().await {
+            events.push(event);
+        }
+        let stopped = Event::TaskStopped { task: task.clone() };
+        let faults = Event::TaskFaults { task, text: Some("last words".to_owned()) };
+        // The second stop finds nothing to wait for.
+        assert_eq!(events, [stopped.clone(), faults, stopped]);
+    }
 }

@@ -133,7 +133,7 @@ impl<E> Lane<E> {
     }
 
     /// What to do now. Asks for something only when all pieces are settled.
-    pub fn next(&mut self) -> Next<E> {
+    pub fn next_step(&mut self) -> Next<E> {
         if !self.under_way.is_empty() {
             return Next::GoOn;
         }
@@ -175,11 +175,11 @@ mod tests {
         assert!(lane.settle(numbers[0], Settled::Acked(Some(7))).is_some());
         lane.settle(numbers[1], Settled::TooLarge("too large"));
         assert!(lane.is_blocked());
-        assert!(matches!(lane.next(), Next::GoOn));
+        assert!(matches!(lane.next_step(), Next::GoOn));
 
         lane.park(sent(9));
         lane.settle(numbers[2], Settled::Skipped);
-        let Next::Split { first, rest, .. } = lane.next() else { panic!("not split") };
+        let Next::Split { first, rest, .. } = lane.next_step() else { panic!("not split") };
         assert_eq!(first.unit, 1);
         assert_eq!(rest.iter().map(|sent| sent.unit).collect::<Vec<_>>(), [2, 9]);
         assert!(!lane.is_blocked());
@@ -192,7 +192,7 @@ mod tests {
 
         lane.settle(number, Settled::Refused("no"));
 
-        assert!(matches!(lane.next(), Next::Fail("no")));
+        assert!(matches!(lane.next_step(), Next::Fail("no")));
         lane.die();
         assert!(lane.is_dead() && !lane.is_blocked());
     }

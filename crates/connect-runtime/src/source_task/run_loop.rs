@@ -248,7 +248,7 @@ impl RunLoop {
 
     fn go_on(&mut self, tag: usize) -> Result<(), ConnectError> {
         let Some(lane) = self.lanes.get_mut(&tag) else { return Ok(()) };
-        match lane.next() {
+        match lane.next_step() {
             Next::GoOn => Ok(()),
             Next::Fail(error) => self.stand_still(tag, error),
             Next::Split { first, rest, error } => match halves(&first.piece)? {
@@ -372,7 +372,12 @@ impl RunLoop {
         {
             self.submitted.restore(progress);
         }
-        let before = self.task.before_commit();
+        // Offsets matter more than what comes before them: a repetition is worse than a gap in the task's notes.
+        let before = self.task.before_commit().map(|before| -> BoxFuture<'static, ()> {
+            Box::pin(async move {
+                let _ = timeout(patience / 4, before).await;
+            })
+        });
         let progress = self.submitted.committable();
         if before.is_some() || !progress.is_empty() {
             let (progress, result) = self.store(before, progress).await;

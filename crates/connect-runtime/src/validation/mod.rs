@@ -5,7 +5,7 @@ mod policy;
 
 use std::collections::BTreeMap;
 
-use connect_api::config::{ConfigDef, ConfigProblem, ConfigValue};
+use connect_api::config::{ConfigDef, ConfigProblem, ConfigType, ConfigValue};
 use connect_api::{ConfigMap, PluginRegistry};
 use connect_herder::error::HerderError;
 use connect_herder::service::ConfigReport;
@@ -44,18 +44,16 @@ pub fn validate(
     let groups = def.groups().map(str::to_owned).collect();
     let mut configs = Vec::with_capacity(def.keys().len());
     for (key, mut value) in def.keys().iter().zip(def.validate(&resolved)) {
-        // What was given is shown as it was given: a reference stays a reference.
-        if let Some(raw) = config.get(&value.name).filter(|raw| raw.contains("${")) {
+        // What was given is shown as it was given: a reference stays a reference, unless it stands within a password.
+        if let Some(raw) = config.get(&value.name).filter(|raw| raw.contains("${") && key.kind != ConfigType::Password) {
             value.value = Some(raw.clone());
         }
         value.errors.extend(by_key.remove(&value.name).unwrap_or_default());
         configs.push((Some(key.clone()), value));
     }
-    for (name, raw) in config.iter().filter(|(name, _)| def.key(name).is_none()) {
-        let errors = by_key.remove(name).unwrap_or_default();
-        configs.push((None, value_of(name, Some(raw.clone()), errors)));
-    }
-    configs.extend(by_key.into_iter().map(|(name, errors)| (None, value_of(&name, None, errors))));
+    // Keys that nobody declares are named for what is wrong with them, and without their values, as in Java: one of them may
+    // be a client's password (`source.cluster.sasl.jaas.config`).
+    configs.extend(by_key.into_iter().map(|(name, errors)| (None, undeclared(name, errors))));
     Ok(ConfigReport { name: plugin.class().to_owned(), groups, configs })
 }
 
@@ -154,6 +152,33 @@ fn group_by_key(problems: Vec<ConfigProblem>) -> BTreeMap<String, Vec<String>> {
     by_key
 }
 
-fn value_of(name: &str, value: Option<String>, errors: Vec<String>) -> ConfigValue {
-    ConfigValue { name: name.to_owned(), value, recommended: Vec::new(), errors, visible: true }
+fn undeclared(name: String, errors: Vec<String>) -> ConfigValue {
+    ConfigValue { name, value: None, recommended: Vec::new(), errors, visible: true }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_plugin::{CLASS, TestPlugin, Witness, config};
+    use crate::test_world::worker_config;
+
+    fn report(worker: &[(&str, &str)], keys: &[(&str, &str)]) -> ConfigReport {
+        let registry = PluginRegistry::default().with_source(TestPlugin(Witness::default()));
+        validate(&registry, &worker_config(worker), CLASS, &config(keys)).unwrap()
+    }
+
+    #[test]
+    fn a_key_that_nobody_declares_is_shown_only_when_it_is_wrong_and_without_its_value() {
+        let policy = [("connector.client.config.override.policy", "None")];
+        let keys =
+            [("name", "m"), ("source.cluster.sasl.jaas.config", "secret"), ("producer.override.sasl.jaas.config", "secret")];
+
+        let report = report(&policy, &keys);
+
+        let undeclared: Vec<_> = report.configs.iter().filter(|(key, _)| key.is_none()).collect();
+        assert_eq!(undeclared.len(), 1);
+        assert_eq!(undeclared[0].1.name, "producer.override.sasl.jaas.config");
+        assert_eq!(undeclared[0].1.errors.len(), 1);
+        assert!(!format!("{report:?}").contains("secret"), "{report:?}");
+    }
 }
