@@ -11,12 +11,7 @@ use crate::record::SourceRecord;
 /// Turns Connect data into the bytes of a key or value (Java: `Converter::fromConnectData`).
 pub trait Converter: Send + Sync {
     /// Encodes one value for a topic (Java: `fromConnectData`). `None` is a null key or a tombstone.
-    fn encode(
-        &self,
-        topic: &str,
-        schema: Option<&Schema>,
-        value: &Value,
-    ) -> Result<Option<Bytes>, ConnectError>;
+    fn encode(&self, topic: &str, schema: Option<&Schema>, value: &Value) -> Result<Option<Bytes>, ConnectError>;
 
     /// Whether bytes go through unchanged, which allows whole batches to pass.
     fn passes_bytes(&self) -> bool {

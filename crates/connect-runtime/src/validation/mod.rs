@@ -45,7 +45,8 @@ pub fn validate(
     let mut configs = Vec::with_capacity(def.keys().len());
     for (key, mut value) in def.keys().iter().zip(def.validate(&resolved)) {
         // What was given is shown as it was given: a reference stays a reference, unless it stands within a password.
-        if let Some(raw) = config.get(&value.name).filter(|raw| raw.contains("${") && key.kind != ConfigType::Password) {
+        if let Some(raw) = config.get(&value.name).filter(|raw| raw.contains("${") && key.kind != ConfigType::Password)
+        {
             value.value = Some(raw.clone());
         }
         value.errors.extend(by_key.remove(&value.name).unwrap_or_default());
@@ -170,8 +171,11 @@ mod tests {
     #[test]
     fn a_key_that_nobody_declares_is_shown_only_when_it_is_wrong_and_without_its_value() {
         let policy = [("connector.client.config.override.policy", "None")];
-        let keys =
-            [("name", "m"), ("source.cluster.sasl.jaas.config", "secret"), ("producer.override.sasl.jaas.config", "secret")];
+        let keys = [
+            ("name", "m"),
+            ("source.cluster.sasl.jaas.config", "secret"),
+            ("producer.override.sasl.jaas.config", "secret"),
+        ];
 
         let report = report(&policy, &keys);
 
