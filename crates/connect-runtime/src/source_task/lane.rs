@@ -1,8 +1,9 @@
 //! What is under way in one partition of a task, and what to do when the target refuses some of it.
 //!
 //! The producer settles the batches of a partition in order: after one has failed for good, all behind it fail as skipped.
-//! A lane waits until all of them are settled, then either sends the refused batch in halves and the skipped ones behind it,
-//! or stands still for good. Nothing is ever written past a hole.
+//! It may learn of a later failure first: answers overtake each other, and an earlier batch may be tried again meanwhile. A lane
+//! waits until all of them are settled, then takes the earliest that failed, and either sends it in halves and the others
+//! behind it, or stands still for good. Nothing is ever written past a hole.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -29,7 +30,7 @@ pub enum Settled<E> {
     /// It is in the log, from this offset on if the broker still knows.
     Acked(Option<i64>),
     /// The target takes no batch of this size.
-    TooLarge(E),
+    TooLarge,
     /// The target will never take it.
     Refused(E),
     /// A piece before it failed.
@@ -47,8 +48,6 @@ pub enum Next<E> {
         first: Sent,
         /// Those behind it, in order.
         rest: Vec<Sent>,
-        /// What the target said.
-        error: E,
     },
     /// The partition stands still.
     Fail(E),
@@ -58,7 +57,9 @@ pub enum Next<E> {
 #[derive(Debug)]
 pub struct Lane<E> {
     under_way: VecDeque<(u64, Sent)>,
-    failed: Option<(Sent, Failure<E>)>,
+    /// The earliest piece that has failed.
+    failed: Option<(u64, Sent, Failure<E>)>,
+    /// Pieces that have not been written because of it, in no order.
     skipped: Vec<(u64, Sent)>,
     parked: VecDeque<Sent>,
     dead: bool,
@@ -67,7 +68,7 @@ pub struct Lane<E> {
 
 #[derive(Debug)]
 enum Failure<E> {
-    TooLarge(E),
+    TooLarge,
     Refused(E),
 }
 
@@ -125,11 +126,21 @@ impl<E> Lane<E> {
         match settled {
             Settled::Acked(base_offset) => return Some((sent, base_offset)),
             _ if self.dead => {}
-            Settled::TooLarge(error) if self.failed.is_none() => self.failed = Some((sent, Failure::TooLarge(error))),
-            Settled::Refused(error) if self.failed.is_none() => self.failed = Some((sent, Failure::Refused(error))),
-            _ => self.skipped.push((number, sent)),
+            Settled::TooLarge => self.fail(number, sent, Failure::TooLarge),
+            Settled::Refused(error) => self.fail(number, sent, Failure::Refused(error)),
+            Settled::Skipped => self.skipped.push((number, sent)),
         }
         None
+    }
+
+    fn fail(&mut self, number: u64, sent: Sent, failure: Failure<E>) {
+        let (mut earlier, mut later) = (Some((number, sent, failure)), self.failed.take());
+        if later.as_ref().is_some_and(|(other, ..)| *other < number) {
+            std::mem::swap(&mut earlier, &mut later);
+        }
+        self.failed = earlier;
+        // It will be sent again, and fail again if it must.
+        self.skipped.extend(later.map(|(number, sent, _)| (number, sent)));
     }
 
     /// What to do now. Asks for something only when all pieces are settled.
@@ -139,13 +150,13 @@ impl<E> Lane<E> {
         }
         match self.failed.take() {
             None => Next::GoOn,
-            Some((_, Failure::Refused(error))) => Next::Fail(error),
-            Some((first, Failure::TooLarge(error))) => {
+            Some((_, _, Failure::Refused(error))) => Next::Fail(error),
+            Some((_, first, Failure::TooLarge)) => {
                 // Answers may be seen in any order; numbers ascend in source order.
                 self.skipped.sort_by_key(|(number, _)| *number);
                 let skipped = self.skipped.drain(..).map(|(_, sent)| sent);
                 let rest = skipped.chain(self.parked.drain(..)).collect();
-                Next::Split { first, rest, error }
+                Next::Split { first, rest }
             }
         }
     }
@@ -169,20 +180,37 @@ mod tests {
 
     #[test]
     fn a_lane_waits_until_everything_behind_a_failure_is_settled() {
-        let mut lane = Lane::default();
+        let mut lane = Lane::<&str>::default();
         let numbers: Vec<_> = (0..3).map(|unit| lane.sent(sent(unit))).collect();
 
         assert!(lane.settle(numbers[0], Settled::Acked(Some(7))).is_some());
-        lane.settle(numbers[1], Settled::TooLarge("too large"));
+        lane.settle(numbers[1], Settled::TooLarge);
         assert!(lane.is_blocked());
         assert!(matches!(lane.next_step(), Next::GoOn));
 
         lane.park(sent(9));
         lane.settle(numbers[2], Settled::Skipped);
-        let Next::Split { first, rest, .. } = lane.next_step() else { panic!("not split") };
+        let Next::Split { first, rest } = lane.next_step() else { panic!("not split") };
         assert_eq!(first.unit, 1);
         assert_eq!(rest.iter().map(|sent| sent.unit).collect::<Vec<_>>(), [2, 9]);
         assert!(!lane.is_blocked());
+    }
+
+    #[test]
+    fn of_several_failures_the_earliest_is_dealt_with_in_whatever_order_they_are_seen() {
+        for seen in [[0, 1, 2], [2, 1, 0], [1, 0, 2]] {
+            let mut lane = Lane::default();
+            let numbers: Vec<_> = (0..3).map(|unit| lane.sent(sent(unit))).collect();
+
+            for index in seen {
+                let settled = if index == 2 { Settled::Refused("no") } else { Settled::TooLarge };
+                lane.settle(numbers[index], settled);
+            }
+
+            let Next::Split { first, rest } = lane.next_step() else { panic!("not split") };
+            assert_eq!(first.unit, 0);
+            assert_eq!(rest.iter().map(|sent| sent.unit).collect::<Vec<_>>(), [1, 2]);
+        }
     }
 
     #[test]

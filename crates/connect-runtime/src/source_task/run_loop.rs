@@ -235,7 +235,7 @@ impl RunLoop {
         let settled = match result {
             Ok(base_offset) => Settled::Acked(base_offset),
             Err(ProduceError::Skipped { .. }) => Settled::Skipped,
-            Err(error) if is_too_large(&error) => Settled::TooLarge(fatal(error)),
+            Err(error) if is_too_large(&error) => Settled::TooLarge,
             Err(ProduceError::Closed) => return Err(ConnectError::fatal("the data producer has ended")),
             Err(error) => Settled::Refused(fatal(error)),
         };
@@ -251,8 +251,8 @@ impl RunLoop {
         match lane.next_step() {
             Next::GoOn => Ok(()),
             Next::Fail(error) => self.stand_still(tag, error),
-            Next::Split { first, rest, error } => match halves(&first.piece)? {
-                None => self.stand_still(tag, error),
+            Next::Split { first, rest } => match halves(&first.piece)? {
+                None => self.stand_still(tag, too_large(&first)),
                 Some(parts) => {
                     self.stats.count(Path::Rewrite(Reason::TooLarge));
                     self.producer.reset_partition(&first.topic, first.partition).map_err(fatal)?;
@@ -421,6 +421,16 @@ async fn flushed(flush: &mut Option<Flush>) -> (Vec<Progress>, Result<(), Connec
 
 fn is_too_large(error: &ProduceError) -> bool {
     matches!(error, ProduceError::Rejected { code, .. } if *code == ErrorCode::MESSAGE_TOO_LARGE || *code == ErrorCode::RECORD_LIST_TOO_LARGE)
+}
+
+/// For a batch of one record, which can't be split.
+fn too_large(Sent { topic, partition, piece, .. }: &Sent) -> ConnectError {
+    let record = piece.sources.first().map(|run| format!(" with source offset {}", run.first)).unwrap_or_default();
+    let bytes = piece.batch.len();
+    ConnectError::fatal(format!(
+        "{topic}-{partition} takes no batch of {bytes} bytes, and the record{record} makes one: raise max.message.bytes of \
+         topic {topic} on the target, then restart the task"
+    ))
 }
 
 fn fatal(error: ProduceError) -> ConnectError {

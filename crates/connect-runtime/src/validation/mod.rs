@@ -130,17 +130,16 @@ fn check_worker_limits(config: &ConfigMap) -> Vec<ConfigProblem> {
     if config.get("exactly.once.support").is_some_and(|value| value.trim().eq_ignore_ascii_case("required")) {
         refuse("exactly.once.support", "This worker does not have exactly-once source support enabled.");
     }
-    if config.contains_key("offsets.storage.topic") {
+    if let Some(topic) = config.get("offsets.storage.topic") {
+        let reason = "a separate offsets topic is not supported by this version of Portage; remove it";
         refuse(
             "offsets.storage.topic",
-            "A separate offsets topic is not supported by this version of Portage; remove it.",
+            &format!("Invalid value {topic} for configuration offsets.storage.topic: {reason}"),
         );
     }
-    if config.get("config.providers").is_some_and(|value| !value.trim().is_empty()) {
-        refuse(
-            "config.providers",
-            "A connector can't bring config providers: declare them in the worker's configuration.",
-        );
+    if let Some(providers) = config.get("config.providers").filter(|value| !value.trim().is_empty()) {
+        let reason = "a connector can't bring config providers; declare them in the worker's configuration";
+        refuse("config.providers", &format!("Invalid value {providers} for configuration config.providers: {reason}"));
     }
     problems
 }
