@@ -124,6 +124,8 @@ pub fn client_config(config: &ConfigMap, role: ClientRole) -> BTreeMap<String, S
         client.insert("enable.auto.commit".to_owned(), "false".to_owned());
         client.entry("auto.offset.reset".to_owned()).or_insert_with(|| "earliest".to_owned());
     }
+    // Kafka's minute is too long for a person who waits to hear that an address is wrong; what fails is tried again anyway.
+    client.entry("default.api.timeout.ms".to_owned()).or_insert_with(|| "15000".to_owned());
     let id = client_id(config, role, client.get("client.id").map(String::as_str));
     client.insert("client.id".to_owned(), id);
     client
