@@ -126,7 +126,11 @@ async fn mirror(pair: &Pair, worker: &Worker, meter: &Meter, workload: &Workload
             return Err("the target topic does not exist yet".to_owned());
         }
         let arrived: i64 = pair.target.end_offsets(&remote).await.iter().sum();
-        if arrived == workload.records as i64 { Ok(()) } else { Err(format!("{arrived} of {} arrived", workload.records)) }
+        if arrived == workload.records as i64 {
+            Ok(())
+        } else {
+            Err(format!("{arrived} of {} arrived", workload.records))
+        }
     })
     .await;
     Figures { seconds: started.elapsed().as_secs_f64(), cpu_seconds: meter.cpu_seconds() - cpu_before }

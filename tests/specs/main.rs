@@ -7,7 +7,17 @@
 
 mod accepts;
 mod client_security;
+mod delivery;
+mod delivery_bytes;
+mod delivery_logs;
+mod delivery_topics;
 mod harness_facts;
 mod harness_java;
+mod lifecycle;
+mod lifecycle_bad_input;
+mod lifecycle_group;
+mod lifecycle_java;
+mod lifecycle_rest;
+mod lifecycle_restart;
 mod offsets;
 mod raw;
