@@ -309,7 +309,8 @@ mod tests {
 
     fn syncs(first_step: i64) -> impl Strategy<Value = Vec<(i64, i64)>> {
         let step = prop_oneof![first_step..20_i64, 1..100_000_i64, 1..(1_i64 << 40), -1000..0_i64];
-        prop::collection::vec((step, 0..1000_i64), 1..200).prop_map(|steps| {
+        // Every sync is about a record of its own on the target: its downstream offset is a new one, also after a rewind.
+        prop::collection::vec((step, 1..1000_i64), 1..200).prop_map(|steps| {
             let (mut upstream, mut downstream) = (1000_i64 * 200, 0_i64);
             steps
                 .into_iter()
