@@ -16,7 +16,7 @@ held=" "
 while read -r verb pid; do
     case $verb in
     hold) held="$held$pid " ;;
-    drop) held="${held%% $pid *} ${held#* $pid }" ;;
+    drop) case "$held" in *" $pid "*) held="${held%% $pid *} ${held#* $pid }" ;; esac ;;
     esac
 done
 for pid in $held; do kill -9 "$pid" 2>/dev/null; done
