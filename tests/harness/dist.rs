@@ -94,7 +94,7 @@ fn pom() -> String {
         })
         .collect();
     format!(
-        r#"<project xmlns="http://maven.apache.org/POM/4.0.0">
+        r#"<project>
   <modelVersion>4.0.0</modelVersion>
   <groupId>specs</groupId>
   <artifactId>kafka</artifactId>

@@ -152,14 +152,7 @@ impl HttpPeers {
         body: Bytes,
         signature: Option<(&str, &str)>,
     ) -> Result<(), HerderError> {
-        self.send_signed(
-            worker_url,
-            Method::POST,
-            &format!("connectors/{}/tasks", encode_segment(connector)),
-            body,
-            signature,
-        )
-        .await
+        self.send_signed(Method::POST, worker_url, connector, "tasks", body, signature).await
     }
 
     /// `PUT connectors/{connector}/fence` at another worker (KIP-618). Errors as above.
@@ -170,25 +163,20 @@ impl HttpPeers {
         body: Bytes,
         signature: Option<(&str, &str)>,
     ) -> Result<(), HerderError> {
-        self.send_signed(
-            worker_url,
-            Method::PUT,
-            &format!("connectors/{}/fence", encode_segment(connector)),
-            body,
-            signature,
-        )
-        .await
+        self.send_signed(Method::PUT, worker_url, connector, "fence", body, signature).await
     }
 
     async fn send_signed(
         &self,
-        worker_url: &str,
         method: Method,
-        path: &str,
+        worker_url: &str,
+        connector: &str,
+        what: &str,
         body: Bytes,
         signature: Option<(&str, &str)>,
     ) -> Result<(), HerderError> {
-        let uri: Uri = format!("{}/{path}", worker_url.trim_end_matches('/'))
+        let (base, connector) = (worker_url.trim_end_matches('/'), encode_segment(connector));
+        let uri: Uri = format!("{base}/connectors/{connector}/{what}")
             .parse()
             .map_err(|error| HerderError::Internal(format!("the worker at {worker_url} has a bad address: {error}")))?;
         let mut request = Request::new(Full::new(body));
