@@ -5,7 +5,7 @@
 //! Authors write plain `async fn`s; the worker holds the same things as boxed objects ([`DynSourceTask`] and friends).
 //!
 //! Reading order: [`record`] (what crosses), [`source`] (who moves it), [`config`] (how it is described), [`plugin`] (how
-//! the worker finds it), [`convert`] (what may happen on the way).
+//! the worker finds it), [`convert`] (what may happen on the way), [`metrics`] (numbers to show).
 //!
 //! **Invariant:** no async runtime, no Kafka client and no HTTP is named here.
 #![warn(missing_docs)]
@@ -15,6 +15,7 @@ pub mod config;
 pub mod convert;
 pub mod data;
 pub mod error;
+pub mod metrics;
 pub mod plugin;
 pub mod record;
 pub mod source;

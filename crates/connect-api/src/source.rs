@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use crate::config::{ConfigDef, ConfigMap, ConfigProblem};
 use crate::error::ConnectError;
+use crate::metrics::MetricSource;
 use crate::record::{Ack, Polled, SourceOffset, SourcePartition};
 
 /// A future that the worker can hold without knowing its type.
@@ -107,6 +108,11 @@ pub trait ConnectorContext: Send + Sync {
 
     /// Marks the connector FAILED. The instance goes on until it is stopped.
     fn raise_error(&self, error: ConnectError);
+
+    /// Shows numbers among the worker's metrics for as long as the plugin holds them (KIP-877).
+    fn publish(&self, numbers: Arc<dyn MetricSource>) {
+        let _ = numbers;
+    }
 }
 
 /// What a task may ask of its worker (Java: `SourceTaskContext`).
@@ -125,6 +131,11 @@ pub trait SourceTaskContext: Send + Sync {
 
     /// Names the partitions that stand still, or none. Shown in the task's status while the task runs on.
     fn report_faults(&self, faults: Vec<PartitionFault>);
+
+    /// Shows numbers among the worker's metrics for as long as the task holds them (KIP-877).
+    fn publish(&self, numbers: Arc<dyn MetricSource>) {
+        let _ = numbers;
+    }
 }
 
 /// One partition that can't go on while the rest of the task does.
