@@ -7,7 +7,7 @@ use connect_api::record::{SourceOffset, SourcePartition};
 use crate::command::Outcome;
 use crate::config_log::TargetState;
 use crate::error::HerderError;
-use crate::ids::{ConnectorName, MemberId, OpId, RequestId, TaskId};
+use crate::ids::{ConnectorName, Generation, MemberId, OpId, RequestId, TaskId};
 
 /// One thing to do. Actions of one `apply` are performed in order; those that take time are begun in order.
 #[derive(Debug, Clone, PartialEq)]
@@ -26,6 +26,8 @@ pub enum Action {
     },
     /// Complete a join: the leader's assignments, or nothing from a follower.
     Sync {
+        /// The generation of that join.
+        generation: Generation,
         /// Assignment bytes by member.
         assignments: Vec<(MemberId, Bytes)>,
     },

@@ -110,8 +110,7 @@ impl Backstage {
         crew.begins("joining the group");
         let cluster = crew.patiently("connecting for the group", || Cluster::connect(crew.member_client())).await?;
         let (member, happened) = GroupMember::start(cluster, group::settings(&crew.worker));
-        let beat = crew.worker.heartbeat_interval();
-        actors.spawn(group::serve(member, beat, happened, ports.group, events).in_current_span());
+        actors.spawn(group::serve(member, happened, ports.group, events).in_current_span());
         Ok(Up { actors, _offsets })
     }
 }

@@ -217,10 +217,10 @@ async fn coordinator(
                     members: if leads { vec![(me.clone(), protocols[0].1.clone())] } else { Vec::new() },
                 })
             }
-            GroupRequest::Sync { assignments } => {
+            GroupRequest::Sync { generation, assignments } => {
                 let mine = assignments.iter().find(|(member, _)| *member == me).map(|(_, bytes)| bytes.clone());
                 let by_other = || by_other.as_ref().unwrap().encode(Subprotocol::Sessioned).unwrap();
-                Some(GroupEvent::Synced { generation, assignment: mine.unwrap_or_else(by_other) })
+                Some(GroupEvent::Synced { generation: *generation, assignment: mine.unwrap_or_else(by_other) })
             }
             GroupRequest::Leave => None,
         };

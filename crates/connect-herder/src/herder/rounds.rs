@@ -62,7 +62,7 @@ impl Herder {
         }
         let assignments =
             if member_id == leader_id { self.assign(protocol, generation, &leader_id, members) } else { Vec::new() };
-        self.out.push(Action::Sync { assignments });
+        self.out.push(Action::Sync { generation, assignments });
     }
 
     fn assign(

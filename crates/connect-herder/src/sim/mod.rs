@@ -5,7 +5,7 @@
 //! coordinator or the topics; starts and stops are slow or fail; messages are late. In the second nothing bad happens any
 //! more, and the world has to become quiet: [`check`] says what that means.
 //!
-//! `SIM_SEEDS=n` tries n seeds instead of 200, `SIM_SEED=k` tries seed k alone and prints its history. A seed that fails is
+//! `SIM_SEEDS=n` tries n seeds instead of 2,000, `SIM_SEED=k` tries seed k alone and prints its history. A seed that fails is
 //! played again and printed, one line a transition:
 //!
 //! ```text
@@ -32,7 +32,7 @@ mod world;
 use world::World;
 
 /// Seeds that a plain `cargo test` tries.
-const SEEDS: u64 = 200;
+const SEEDS: u64 = 2_000;
 
 fn number(variable: &str) -> Option<u64> {
     std::env::var(variable).ok()?.parse().ok()

@@ -49,7 +49,7 @@ pub(super) fn action(action: &Action) -> String {
                 None => "join".to_owned(),
             }
         }
-        Action::Sync { assignments } => format!("sync {}", assignments.len()),
+        Action::Sync { generation, assignments } => format!("sync g{generation} {}", assignments.len()),
         other => short(&format!("{other:?}")),
     }
 }

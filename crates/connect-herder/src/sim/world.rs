@@ -293,10 +293,9 @@ impl World {
                     self.join(index, protocols);
                 }
             }
-            Action::Sync { assignments } => {
+            Action::Sync { generation, assignments } => {
                 let worker = &self.workers[index];
                 if let Some(member) = worker.member.clone().filter(|_| worker.joining.is_none()) {
-                    let generation = worker.generation;
                     self.message(index, Happening::Group(Request::Sync { member, generation, assignments }));
                 }
             }

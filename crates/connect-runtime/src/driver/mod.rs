@@ -174,7 +174,7 @@ impl Driver {
         match action {
             Action::Reply { id, outcome } => self.reply(id, outcome),
             Action::Join { protocols } => tools.ports.join(protocols),
-            Action::Sync { assignments } => tools.ports.sync(assignments),
+            Action::Sync { generation, assignments } => tools.ports.sync(generation, assignments),
             Action::Leave => tools.ports.leave(),
             // Without exactly-once support there is one way to write, whoever may.
             Action::WriteConfig { op, records, privileged: _ } => tools.ports.write_config(op, records),

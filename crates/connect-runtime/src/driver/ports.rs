@@ -4,7 +4,7 @@
 //! An actor that is gone loses what is sent to it: that happens at the end of a worker only.
 
 use bytes::Bytes;
-use connect_herder::ids::{MemberId, OpId};
+use connect_herder::ids::{Generation, MemberId, OpId};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 /// For the config topic, answered by events.
@@ -24,8 +24,8 @@ pub(crate) type StatusWrite = (String, Option<String>);
 pub(crate) enum GroupRequest {
     /// Join, or join again.
     Join { protocols: Vec<(String, Bytes)> },
-    /// Complete the join that was last reported.
-    Sync { assignments: Vec<(MemberId, Bytes)> },
+    /// Complete the join of that generation.
+    Sync { generation: Generation, assignments: Vec<(MemberId, Bytes)> },
     /// Leave.
     Leave,
 }
@@ -70,8 +70,8 @@ impl Ports {
         let _ = self.group.send(GroupRequest::Join { protocols });
     }
 
-    pub(crate) fn sync(&self, assignments: Vec<(MemberId, Bytes)>) {
-        let _ = self.group.send(GroupRequest::Sync { assignments });
+    pub(crate) fn sync(&self, generation: Generation, assignments: Vec<(MemberId, Bytes)>) {
+        let _ = self.group.send(GroupRequest::Sync { generation, assignments });
     }
 
     pub(crate) fn leave(&self) {

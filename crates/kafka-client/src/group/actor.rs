@@ -45,6 +45,14 @@ enum Waited<T> {
     Interrupted(Next),
 }
 
+/// How the heartbeats of a membership fare.
+struct Pulse {
+    /// When the coordinator last knew us.
+    answered: Instant,
+    /// The last heartbeat was not answered, and the owner has been told.
+    failing: bool,
+}
+
 impl Actor {
     pub(super) fn new(
         cluster: Cluster,
@@ -71,7 +79,7 @@ impl Actor {
             match self.commands.recv().await {
                 None => return Next::End,
                 Some(Command::Join(protocols)) => return Next::Join(protocols),
-                Some(Command::Sync(_)) => debug!("sync without a join, ignored"),
+                Some(Command::Sync { .. }) => debug!("sync without a join, ignored"),
                 Some(Command::Leave(done)) => return self.leave(done).await,
             }
         }
@@ -140,12 +148,12 @@ impl Actor {
         let every = self.settings.heartbeat_interval.max(Duration::from_millis(1));
         let mut beats = interval_at(Instant::now() + every, every);
         beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut answered = Instant::now();
+        let mut pulse = Pulse { answered: Instant::now(), failing: false };
         loop {
             let command = tokio::select! {
                 command = self.commands.recv() => command,
                 _ = beats.tick() => {
-                    match self.beat(&mut answered).await {
+                    match self.beat(&mut pulse).await {
                         Waited::Done(()) => continue,
                         Waited::Interrupted(next) => return next,
                     }
@@ -155,8 +163,11 @@ impl Actor {
                 None => return Next::End,
                 Some(Command::Join(protocols)) => return Next::Join(protocols),
                 Some(Command::Leave(done)) => return self.leave(done).await,
-                Some(Command::Sync(assignments)) => match self.sync(assignments).await {
-                    Waited::Done(()) => answered = Instant::now(),
+                Some(Command::Sync { generation, .. }) if generation != self.membership.generation => {
+                    debug!(generation, "sync of another generation, ignored");
+                }
+                Some(Command::Sync { assignments, .. }) => match self.sync(assignments).await {
+                    Waited::Done(()) => pulse.answered = Instant::now(),
                     Waited::Interrupted(next) => return next,
                 },
             }
@@ -196,8 +207,8 @@ impl Actor {
         Waited::Done(())
     }
 
-    /// One heartbeat. `answered` is when the coordinator last knew us.
-    async fn beat(&mut self, answered: &mut Instant) -> Waited<()> {
+    /// One heartbeat.
+    async fn beat(&mut self, pulse: &mut Pulse) -> Waited<()> {
         let sent = Instant::now();
         let (cluster, settings, membership) = (self.cluster.clone(), self.settings.clone(), self.membership.clone());
         let attempt = async move {
@@ -207,21 +218,26 @@ impl Actor {
         let error = match self.wait(attempt).await {
             Waited::Interrupted(next) => return Waited::Interrupted(next),
             Waited::Done(Ok(())) => {
-                *answered = sent;
+                pulse.answered = sent;
+                if std::mem::take(&mut pulse.failing) {
+                    self.emit(GroupEvent::CoordinatorKnown);
+                }
                 return Waited::Done(());
             }
             Waited::Done(Err(error)) => error,
         };
         match verdict(&error, &self.settings.group_id) {
             Verdict::Rejoin => {
-                *answered = sent;
+                pulse.answered = sent;
+                pulse.failing = false;
                 self.emit(GroupEvent::RebalanceNeeded);
             }
             Verdict::Again => {
                 warn!(%error, "heartbeat failed");
                 self.forget_coordinator();
+                pulse.failing = true;
                 self.emit(GroupEvent::CoordinatorUnknown);
-                if answered.elapsed() >= self.settings.session_timeout {
+                if pulse.answered.elapsed() >= self.settings.session_timeout {
                     return Waited::Interrupted(self.lost(&error));
                 }
             }
@@ -275,7 +291,7 @@ impl Actor {
                 None => return Waited::Interrupted(Next::End),
                 Some(Command::Join(protocols)) => return Waited::Interrupted(Next::Join(protocols)),
                 Some(Command::Leave(done)) => return Waited::Interrupted(self.leave(done).await),
-                Some(Command::Sync(_)) => debug!("sync without a join, ignored"),
+                Some(Command::Sync { .. }) => debug!("sync without a join, ignored"),
             }
         }
     }
@@ -293,7 +309,7 @@ impl Actor {
                 None => return Waited::Interrupted(Next::End),
                 Some(Command::Join(protocols)) => newer = Some(protocols),
                 Some(Command::Leave(done)) => return Waited::Interrupted(self.leave(done).await),
-                Some(Command::Sync(_)) => debug!("sync without a join, ignored"),
+                Some(Command::Sync { .. }) => debug!("sync without a join, ignored"),
             }
         }
     }

@@ -69,6 +69,8 @@ pub enum GroupEvent {
     RebalanceNeeded,
     /// The coordinator does not answer; the membership may still be good. Repeated with every failed heartbeat.
     CoordinatorUnknown,
+    /// The coordinator answers a heartbeat again, after [`GroupEvent::CoordinatorUnknown`]; nothing was lost.
+    CoordinatorKnown,
     /// The membership has ended without being asked to; a join starts anew.
     Lost {
         /// Why.
@@ -90,7 +92,7 @@ pub struct GroupMember {
 #[derive(Debug)]
 enum Command {
     Join(Vec<(String, Bytes)>),
-    Sync(Vec<(String, Bytes)>),
+    Sync { generation: i32, assignments: Vec<(String, Bytes)> },
     Leave(oneshot::Sender<()>),
 }
 
@@ -110,9 +112,10 @@ impl GroupMember {
         self.send(Command::Join(protocols));
     }
 
-    /// Completes a join: the leader's assignments by member id, nothing from others. Ignored when no join waits for it.
-    pub fn sync(&self, assignments: Vec<(String, Bytes)>) {
-        self.send(Command::Sync(assignments));
+    /// Completes the join of that generation: the leader's assignments by member id, nothing from others. Ignored when no
+    /// join waits for it, or one of another generation does.
+    pub fn sync(&self, generation: i32, assignments: Vec<(String, Bytes)>) {
+        self.send(Command::Sync { generation, assignments });
     }
 
     /// Leaves the group. Returns when the coordinator knows, or after a few seconds when it can't be reached.

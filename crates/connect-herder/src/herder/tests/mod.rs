@@ -156,13 +156,15 @@ impl Bench {
         };
         let members = vec![("me".into(), metadata.encode(protocol).unwrap())];
         let actions = self.joined("me", protocol, members);
-        let [Action::Sync { assignments }] = &actions[..] else { panic!("expected a sync: {actions:?}") };
+        let [Action::Sync { assignments, .. }] = &actions[..] else { panic!("expected a sync: {actions:?}") };
         self.synced(assignments[0].1.clone())
     }
 
     /// A round in which someone else leads and answers with this assignment.
     fn round(&mut self, assignment: Assignment) -> Vec<Action> {
-        assert_eq!(self.joined("leader", Subprotocol::Sessioned, vec![]), [Action::Sync { assignments: vec![] }]);
+        let actions = self.joined("leader", Subprotocol::Sessioned, vec![]);
+        let generation = Generation(self.generation);
+        assert_eq!(actions, [Action::Sync { generation, assignments: vec![] }]);
         self.synced(assignment.encode(Subprotocol::Sessioned).unwrap())
     }
 

@@ -149,7 +149,7 @@ fn the_leader_gives_a_member_that_talks_nonsense_nothing_to_do() {
 
     let actions = bench.joined("me", Subprotocol::Sessioned, members);
 
-    let [Action::Sync { assignments }] = &actions[..] else { panic!("{actions:?}") };
+    let [Action::Sync { assignments, .. }] = &actions[..] else { panic!("{actions:?}") };
     let (_, bytes) = assignments.iter().find(|(id, _)| id.as_str() == "stranger").unwrap();
     assert!(Assignment::decode(bytes).unwrap().assigned.is_empty());
 }

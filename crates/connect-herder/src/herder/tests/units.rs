@@ -283,7 +283,7 @@ fn the_leader_names_the_owner_of_what_it_does_not_run() {
         ("other".into(), metadata("http://other:8083/", Some(work(&[], &[("m", 0)])))),
     ];
     let actions = bench.joined("me", Subprotocol::Sessioned, members);
-    let [Action::Sync { assignments }] = &actions[..] else { panic!("{actions:?}") };
+    let [Action::Sync { assignments, .. }] = &actions[..] else { panic!("{actions:?}") };
     bench.synced(assignments[0].1.clone());
 
     let actions = bench.command(Command::RestartTask(task()));
