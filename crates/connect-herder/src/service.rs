@@ -35,6 +35,13 @@ pub trait HerderService: Send + Sync + 'static {
     /// The stored offsets of a connector, read to the end first.
     fn offsets(&self, name: &ConnectorName) -> BoxFuture<'_, Result<StoredOffsets, HerderError>>;
 
+    /// Every number of this worker in Prometheus' text format, in the names of these profiles (a list; `None`: those of the
+    /// worker's config).
+    ///
+    /// # Errors
+    /// An unknown profile.
+    fn metrics(&self, profiles: Option<&str>) -> Result<String, HerderError>;
+
     /// `source` for a connector class that this worker has, else `unknown`.
     fn connector_kind(&self, class: &str) -> &'static str;
 

@@ -13,6 +13,7 @@ mod connectors;
 mod entities;
 pub mod error;
 mod forward;
+mod metrics;
 mod offsets;
 mod plugins;
 mod root;

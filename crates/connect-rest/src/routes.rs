@@ -6,7 +6,7 @@ use std::pin::Pin;
 use axum::http::Method;
 
 use crate::call::{Answer, Call};
-use crate::{admin, connectors, offsets, plugins, root};
+use crate::{admin, connectors, metrics, offsets, plugins, root};
 
 type Handler = fn(Call) -> Pin<Box<dyn Future<Output = Answer> + Send>>;
 
@@ -38,6 +38,7 @@ macro_rules! routes {
 pub const ROUTES: &[Route] = routes! {
     GET "/" root::server_info;
     GET "/health" root::health;
+    GET "/metrics" metrics::show;
 
     GET "/connectors" connectors::list;
     POST "/connectors" connectors::create;

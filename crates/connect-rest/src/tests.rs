@@ -49,6 +49,13 @@ impl HerderService for Script {
         }]
     }
 
+    fn metrics(&self, profiles: Option<&str>) -> Result<String, HerderError> {
+        match profiles {
+            None => Ok("portage_build_info 1\n".to_owned()),
+            Some(unknown) => Err(HerderError::BadRequest(format!("unknown metrics profile '{unknown}'"))),
+        }
+    }
+
     fn plugin_config(&self, class: &str) -> Result<Vec<ConfigKey>, HerderError> {
         Err(HerderError::NotFound(format!("Unknown plugin {class}.")))
     }
@@ -371,6 +378,19 @@ async fn log_levels_are_set_and_a_wrong_one_is_a_404_as_in_java() {
         rest.call("PUT", "/admin/loggers/a.b?scope=cluster", r#"{"level":"DEBUG"}"#).await.0,
         StatusCode::NO_CONTENT
     );
+}
+
+#[tokio::test]
+async fn metrics_are_text_for_prometheus_and_a_wrong_profile_is_named() {
+    let rest = rest(Ok(Reply::Done));
+    let get = |path: &str| Request::get(path).body(Body::empty()).unwrap();
+
+    let (status, _, headers) = rest.send(get("/metrics")).await;
+    let (refused, body, _) = rest.send(get("/metrics?profile=jmx")).await;
+
+    assert_eq!(status, StatusCode::OK);
+    assert_eq!(headers["content-type"], "text/plain; version=0.0.4; charset=utf-8");
+    assert_eq!((refused, &body["message"]), (StatusCode::BAD_REQUEST, &json!("unknown metrics profile 'jmx'")));
 }
 
 #[tokio::test]

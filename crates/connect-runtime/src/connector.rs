@@ -8,6 +8,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use connect_api::metrics::MetricSource;
 use connect_api::plugin::DynSourcePlugin;
 use connect_api::source::ConnectorContext;
 use connect_api::{ConfigMap, ConnectError, DynSourceConnector};
@@ -20,6 +21,7 @@ use tokio::time::timeout;
 use tracing::{Instrument, info_span, warn};
 
 use crate::config_providers::ConfigResolver;
+use crate::metrics::Metrics;
 use crate::plugin_call::{self, Guarded, deadline};
 
 /// What an instance is made from.
@@ -34,6 +36,8 @@ pub(crate) struct ConnectorSpec {
     pub(crate) target: TargetState,
     /// The worker's config providers.
     pub(crate) resolver: Arc<ConfigResolver>,
+    /// Where it publishes its numbers.
+    pub(crate) metrics: Arc<Metrics>,
 }
 
 /// A connector instance from start to stop. Dropping it stops the instance and waits for nothing.
@@ -85,7 +89,11 @@ async fn run(spec: ConnectorSpec, mut asked: UnboundedReceiver<Ask>, events: Unb
         }
         return;
     }
-    let context = Arc::new(Context { name: name.clone(), events: Mutex::new(Some(events.clone())) });
+    let context = Arc::new(Context {
+        name: name.clone(),
+        metrics: Arc::clone(&spec.metrics),
+        events: Mutex::new(Some(events.clone())),
+    });
     let started = tokio::select! {
         started = start(&spec, &context) => started,
         () = stopped(&mut asked) => return,
@@ -225,6 +233,7 @@ fn report(events: &UnboundedSender<Event>, event: Event) {
 /// What the plug-in may ask for, until its instance stops.
 struct Context {
     name: ConnectorName,
+    metrics: Arc<Metrics>,
     events: Mutex<Option<UnboundedSender<Event>>>,
 }
 
@@ -249,6 +258,10 @@ impl ConnectorContext for Context {
 
     fn request_task_reconfiguration(&self) {
         self.report(Event::ReconfigurationRequested { name: self.name.clone() });
+    }
+
+    fn publish(&self, numbers: Arc<dyn MetricSource>) {
+        self.metrics.publish_connector(&self.name, &numbers);
     }
 
     fn raise_error(&self, error: ConnectError) {

@@ -5,7 +5,7 @@
 //! up), [`service`] (what the REST API sees).
 //!
 //! [`worker_config`] reads the worker's file, [`config_providers`] the references in it, [`validation`] judges connector
-//! configs; [`loggers`] are log levels, [`signature`] and [`peer`] requests between workers.
+//! configs; [`loggers`] are log levels, [`metrics`] what `/metrics` shows, [`signature`] and [`peer`] requests between workers.
 //!
 //! **Invariant:** takes no decisions that the kernel (`connect-herder`) could take.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
@@ -17,6 +17,7 @@ mod driver;
 mod group;
 mod herder_settings;
 pub mod loggers;
+pub mod metrics;
 pub mod peer;
 mod plugin_call;
 pub mod service;

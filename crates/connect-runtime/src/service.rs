@@ -12,9 +12,12 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::driver::Submitted;
 use crate::loggers::{Level, Loggers};
+use crate::metrics::Look;
+use crate::metrics::profile::Profile;
 use crate::peer;
 use crate::plugin_call::{call_blocking, deadline};
 use crate::signature;
+use crate::source_task::TaskEnvironment;
 use crate::storage::OffsetStore;
 use crate::validation;
 use crate::worker_config::WorkerConfig;
@@ -33,6 +36,7 @@ pub(crate) struct Shared {
     pub(crate) commands: mpsc::Sender<Submitted>,
     pub(crate) view: watch::Receiver<Arc<ClusterView>>,
     pub(crate) offsets: OffsetStore,
+    pub(crate) environment: Arc<TaskEnvironment>,
     /// Known once a broker has been reached.
     pub(crate) cluster_id: Arc<OnceLock<String>>,
 }
@@ -111,6 +115,21 @@ impl HerderService for Service {
         })
     }
 
+    fn metrics(&self, profiles: Option<&str>) -> Result<String, HerderError> {
+        let shared = &self.0;
+        let profiles = match profiles {
+            Some(asked) => Profile::parse_list(asked).map_err(HerderError::BadRequest)?,
+            None => shared.worker.metrics_profiles(),
+        };
+        let look = Look {
+            environment: &shared.environment,
+            plugins: &shared.plugins,
+            view: &self.view(),
+            now_ms: chrono::Utc::now().timestamp_millis(),
+        };
+        Ok(look.render(&profiles, shared.worker.metrics_series_max()))
+    }
+
     fn connector_kind(&self, class: &str) -> &'static str {
         if self.0.plugins.source(class).is_some() { PluginKind::Source.as_str() } else { "unknown" }
     }
@@ -161,13 +180,17 @@ mod tests {
         let plugins = PluginRegistry::default().with_source(TestPlugin(Witness::default()));
         let (commands, queue) = mpsc::channel(1);
         let herder = Herder::new(herder_settings::settings(&worker, &plugins));
+        let offsets = OffsetStore::new().0;
+        let budget = kafka_client::Budget::default();
+        let environment = Arc::new(TaskEnvironment::new(Arc::clone(&worker), offsets.clone(), budget));
         let service = Service::new(Shared {
             worker,
             plugins,
             loggers: Arc::new(Loggers::new(Level::Info, |_| {})),
             commands,
             view: watch::channel(Arc::new(herder.view())).1,
-            offsets: OffsetStore::new().0,
+            offsets,
+            environment,
             cluster_id: Arc::default(),
         });
         (service, queue)
@@ -186,6 +209,19 @@ mod tests {
 
         assert!(matches!(refused, Err(HerderError::Unavailable(_))), "{refused:?}");
         assert!(!waiting.is_finished());
+    }
+
+    #[tokio::test]
+    async fn metrics_are_shown_in_the_names_that_are_asked_for() {
+        let (service, _queue) = service(&[("portage.metrics.profile", "native")]);
+
+        let native = service.metrics(None).unwrap();
+        let reporter = service.metrics(Some("strimzi-reporter")).unwrap();
+
+        assert!(native.contains("portage_memory_limit_bytes 33554432\n"), "{native}");
+        assert!(!native.contains("kafka_connect_"), "{native}");
+        assert!(reporter.contains("kafka_connect_connect_worker_metrics_connector_count 0\n"), "{reporter}");
+        assert!(matches!(service.metrics(Some("jmx")), Err(HerderError::BadRequest(_))));
     }
 
     #[tokio::test]

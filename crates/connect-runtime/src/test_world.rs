@@ -125,6 +125,7 @@ impl World {
             commands,
             view: views.clone(),
             offsets: tools.environment.offsets.clone(),
+            environment: Arc::clone(&tools.environment),
             cluster_id: Arc::default(),
         });
         let events = tools.events.clone();

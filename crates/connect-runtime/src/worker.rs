@@ -97,6 +97,7 @@ impl Worker {
             commands,
             view,
             offsets: offsets.clone(),
+            environment: Arc::clone(&environment),
             cluster_id: Arc::clone(&cluster_id),
         });
         let inbox = Inbox { commands: commanded, events: happened, startup };

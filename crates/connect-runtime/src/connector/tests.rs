@@ -18,6 +18,7 @@ fn start(keys: &[(&str, &str)], target: TargetState) -> Scene {
         config: config(keys),
         target,
         resolver: Arc::default(),
+        metrics: Arc::default(),
     };
     Scene { running: RunningConnector::start(spec, sender), events, witness }
 }
@@ -153,6 +154,7 @@ async fn references_are_put_back_into_task_configs() {
         config: config(&[("password", &reference)]),
         target: TargetState::Started,
         resolver: Arc::new(ConfigResolver::from_worker(&providers).unwrap()),
+        metrics: Arc::default(),
     };
     let mut scene = Scene { running: RunningConnector::start(spec, sender), events, witness };
     scene.starts().await;

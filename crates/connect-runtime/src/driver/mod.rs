@@ -107,6 +107,7 @@ impl Driver {
     pub(crate) async fn run(mut self) -> Ended {
         let ended = loop {
             let event = self.next().await;
+            self.tools.environment.metrics.heard(&event);
             let actions = self.herder.apply(self.clock.now(), event);
             self.publish();
             if let Some(ended) = actions.into_iter().find_map(|action| self.perform(action)) {
@@ -147,6 +148,7 @@ impl Driver {
         if let Stage::Starting(text) = &mut view.stage {
             *text = (*self.inbox.startup.borrow_and_update()).to_owned();
         }
+        self.tools.environment.metrics.seen(&view, chrono::Utc::now().timestamp_millis());
         self.view.send_replace(Arc::new(view));
     }
 
@@ -171,6 +173,7 @@ impl Driver {
     /// Does or begins one thing. `Some`: it was the last one.
     fn perform(&mut self, action: Action) -> Option<Ended> {
         let Self { tools, units, .. } = self;
+        tools.environment.metrics.done(&action);
         match action {
             Action::Reply { id, outcome } => self.reply(id, outcome),
             Action::Join { protocols } => tools.ports.join(protocols),

@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 use std::future::Future;
+use std::sync::Arc;
 
 use connect_api::{ConfigMap, ConnectError, PluginRegistry};
 use connect_herder::Event;
@@ -44,8 +45,8 @@ impl Units {
             Ok(plugin) => plugin,
             Err(error) => return tools.report(Event::ConnectorStarted { name, result: Err(error) }),
         };
-        let resolver = tools.worker.resolver();
-        let spec = ConnectorSpec { name: name.clone(), plugin, config, target, resolver };
+        let (resolver, metrics) = (tools.worker.resolver(), Arc::clone(&tools.environment.metrics));
+        let spec = ConnectorSpec { name: name.clone(), plugin, config, target, resolver, metrics };
         let running = RunningConnector::start(spec, tools.events.clone());
         if self.connectors.insert(name.clone(), running).is_some_and(|former| former.is_running()) {
             warn!(connector = %name, "connector instance was started while one was running; the former one stops");
@@ -135,7 +136,7 @@ impl Units {
 fn plugin(
     plugins: &PluginRegistry,
     config: &ConfigMap,
-) -> Result<std::sync::Arc<dyn connect_api::plugin::DynSourcePlugin>, ConnectError> {
+) -> Result<Arc<dyn connect_api::plugin::DynSourcePlugin>, ConnectError> {
     let class = config.get("connector.class").map_or("", |class| class.trim());
     let plugin = plugins.source(class);
     plugin.cloned().ok_or_else(|| ConnectError::config(validation::unknown_class(plugins, class).to_string()))

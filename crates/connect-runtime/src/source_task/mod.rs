@@ -25,6 +25,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
+use connect_api::metrics::MetricSource;
 use connect_api::plugin::DynSourcePlugin;
 use connect_api::record::{SourceOffset, SourcePartition};
 use connect_api::source::{BoxFuture, DynSourceTask, PartitionFault, SourceTaskContext};
@@ -40,6 +41,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::watch;
 use tracing::{info, warn};
 
+use crate::metrics::Metrics;
 use crate::storage::OffsetStore;
 use crate::worker_config::WorkerConfig;
 use run_loop::RunLoop;
@@ -55,13 +57,15 @@ pub struct TaskEnvironment {
     pub budget: Budget,
     /// What running tasks have counted.
     pub stats: DashMap<TaskId, Arc<TaskStats>>,
+    /// Who else has numbers to show.
+    pub metrics: Arc<Metrics>,
 }
 
 impl TaskEnvironment {
     /// The environment of a worker's tasks.
     #[must_use]
     pub fn new(worker: Arc<WorkerConfig>, offsets: OffsetStore, budget: Budget) -> Self {
-        Self { worker, offsets, budget, stats: DashMap::new() }
+        Self { worker, offsets, budget, stats: DashMap::new(), metrics: Arc::default() }
     }
 }
 
@@ -194,6 +198,10 @@ impl SourceTaskContext for Context {
         partitions: &'a [SourcePartition],
     ) -> BoxFuture<'a, Result<Vec<Option<SourceOffset>>, ConnectError>> {
         Box::pin(self.environment.offsets.read(self.connector(), partitions))
+    }
+
+    fn publish(&self, numbers: Arc<dyn MetricSource>) {
+        self.environment.metrics.publish_task(&self.id, &numbers);
     }
 
     fn report_faults(&self, faults: Vec<PartitionFault>) {

@@ -48,6 +48,8 @@ struct Outgoing {
 struct OpenUnit {
     lane: usize,
     pieces: usize,
+    /// For the count of what is under way.
+    records: u64,
     runs: Vec<AckedRun>,
     /// Given back with the last acknowledgement.
     _hold: Option<Box<dyn std::any::Any + Send>>,
@@ -68,6 +70,9 @@ pub(super) struct RunLoop {
     flush: Option<Flush>,
     next_flush: Instant,
     poll_not_before: Instant,
+    /// When the last poll was answered.
+    polled_at_ms: i64,
+    flush_began_ms: i64,
     topics_used: BTreeSet<Arc<str>>,
 }
 
@@ -94,12 +99,15 @@ impl RunLoop {
             flush: None,
             next_flush,
             poll_not_before: Instant::now(),
+            polled_at_ms: now_ms(),
+            flush_began_ms: 0,
             topics_used: BTreeSet::new(),
         }
     }
 
     /// Runs until the task is told to stop (then everything acknowledged is stored) or has failed.
     pub(super) async fn run(mut self) -> Result<(), ConnectError> {
+        self.note_target();
         let result = self.steady().await;
         if let Err(error) = &result {
             // What is on its way may still arrive; it is acknowledged progress worth keeping.
@@ -123,12 +131,16 @@ impl RunLoop {
                     self.on_sent(sent)?;
                 }
                 // Wakes on a change; `polls` is looked at anew above.
-                Ok(()) = self.spec.target.changed() => info!(target = ?*self.spec.target.borrow(), "task target changed"),
+                Ok(()) = self.spec.target.changed() => {
+                    info!(target = ?*self.spec.target.borrow(), "task target changed");
+                    self.note_target();
+                }
                 polled = poll(&mut self.task, self.poll_not_before), if polls => match polled {
                     Ok(Polled::Batches(batches)) => self.take_batches(batches)?,
                     Ok(Polled::Records(records)) => self.take_records(records)?,
                     Err(error) if error.is_retriable() => {
                         warn!(%error, "poll failed, trying again");
+                        self.stats.errors.retried(now_ms());
                         self.poll_not_before = Instant::now() + POLL_RETRY_AFTER;
                     }
                     Err(error) => return Err(error),
@@ -141,7 +153,20 @@ impl RunLoop {
         self.outgoing.is_empty() && *self.spec.target.borrow() == TargetState::Started
     }
 
+    fn note_target(&self) {
+        self.stats.clock.set(*self.spec.target.borrow() != TargetState::Started, now_ms());
+    }
+
+    fn note_poll(&mut self, records: u64) {
+        let now_ms = now_ms();
+        if records > 0 {
+            self.stats.polled(records, now_ms - self.polled_at_ms, now_ms);
+        }
+        self.polled_at_ms = now_ms;
+    }
+
     fn take_batches(&mut self, batches: Vec<SourceBatch>) -> Result<(), ConnectError> {
+        self.note_poll(batches.iter().map(|batch| payload_records(&batch.payload)).sum());
         for batch in batches {
             self.take_batch(batch)?;
         }
@@ -157,6 +182,7 @@ impl RunLoop {
             Payload::Records(_) => Path::Rewrite(Reason::OldFormat),
         };
         self.stats.count(way);
+        let records = payload_records(&batch.payload);
         let mut hold = batch.hold;
         let (piece, permit) = match (way, batch.payload) {
             (Path::Pass, Payload::Batch(wire)) => {
@@ -178,7 +204,8 @@ impl RunLoop {
         };
         let unit = self.submitted.submit(batch.tag, &batch.source_partition, batch.source_offset);
         let pieces = usize::from(piece.is_some());
-        self.units.insert(unit, OpenUnit { lane: batch.tag, pieces, runs: Vec::new(), _hold: hold });
+        self.stats.taken(records, self.polled_at_ms);
+        self.units.insert(unit, OpenUnit { lane: batch.tag, pieces, records, runs: Vec::new(), _hold: hold });
         match piece {
             Some(piece) => {
                 let sent = Sent { unit, topic: batch.topic, partition: batch.partition, piece };
@@ -190,6 +217,7 @@ impl RunLoop {
     }
 
     fn take_records(&mut self, records: Vec<SourceRecord>) -> Result<(), ConnectError> {
+        self.note_poll(records.len() as u64);
         let metadata = self.cluster.metadata();
         let partitions = |topic: &str| metadata.topics.get(topic).map_or(1, |info| info.partitions.len().max(1)) as i32;
         let now_ms = chrono::Utc::now().timestamp_millis();
@@ -197,7 +225,9 @@ impl RunLoop {
             let piece = group.encode(self.producer.options().codec)?;
             let lane = self.record_lane(&group.source_partition);
             let unit = self.submitted.submit(lane, &group.source_partition, group.source_offset);
-            self.units.insert(unit, OpenUnit { lane, pieces: 1, runs: Vec::new(), _hold: None });
+            let records = piece.record_count().unsigned_abs();
+            self.stats.taken(records, now_ms);
+            self.units.insert(unit, OpenUnit { lane, pieces: 1, records, runs: Vec::new(), _hold: None });
             let sent = Sent { unit, topic: group.topic, partition: group.partition, piece };
             self.outgoing.push_back(Outgoing { lane, sent, permit: None });
         }
@@ -272,7 +302,7 @@ impl RunLoop {
     }
 
     fn on_acked(&mut self, sent: &Sent, base_offset: Option<i64>) {
-        self.stats.records_acked.fetch_add(sent.piece.record_count().unsigned_abs(), Relaxed);
+        self.stats.written.add(sent.piece.record_count().unsigned_abs(), now_ms());
         if self.topics_used.insert(Arc::clone(&sent.topic)) {
             let _ = self.spec.events.send(TaskEvent::TopicUsed(sent.topic.to_string()));
         }
@@ -289,6 +319,7 @@ impl RunLoop {
 
     fn close_unit(&mut self, id: UnitId) {
         let Some(unit) = self.units.remove(&id) else { return };
+        self.stats.settled(unit.records);
         let acks: Vec<Ack> = self.submitted.ack(unit.lane, id, unit.runs);
         if unit.lane < RECORD_LANES && !acks.is_empty() {
             self.task.acked(&acks);
@@ -297,11 +328,13 @@ impl RunLoop {
 
     /// A partition can't go on. The task decides whether it can without it.
     fn stand_still(&mut self, tag: usize, error: ConnectError) -> Result<(), ConnectError> {
+        self.stats.errors.failed(now_ms());
         if tag >= RECORD_LANES {
             return Err(error);
         }
         self.lanes.entry(tag).or_default().die();
         self.submitted.abandon(tag);
+        self.stats.settled(self.units.values().filter(|unit| unit.lane == tag).map(|unit| unit.records).sum());
         self.units.retain(|_, unit| unit.lane != tag);
         self.outgoing.retain(|outgoing| outgoing.lane != tag);
         self.task.failed(tag, error)
@@ -312,6 +345,7 @@ impl RunLoop {
         let before = self.task.before_commit();
         let progress = self.submitted.committable();
         if before.is_some() || !progress.is_empty() {
+            self.flush_began_ms = now_ms();
             self.flush = Some(self.store(before, progress));
         }
     }
@@ -344,6 +378,8 @@ impl RunLoop {
         progress: Vec<Progress>,
         result: Result<(), ConnectError>,
     ) -> Result<(), ConnectError> {
+        let now_ms = now_ms();
+        self.stats.committed(result.is_ok(), now_ms - self.flush_began_ms, now_ms);
         match result {
             Ok(()) => {
                 debug!(partitions = progress.len(), "source offsets stored");
@@ -380,6 +416,7 @@ impl RunLoop {
         });
         let progress = self.submitted.committable();
         if before.is_some() || !progress.is_empty() {
+            self.flush_began_ms = now_ms();
             let (progress, result) = self.store(before, progress).await;
             let _ = self.on_flushed(progress, result).await;
         }
@@ -417,6 +454,17 @@ async fn flushed(flush: &mut Option<Flush>) -> (Vec<Progress>, Result<(), Connec
     let outcome = under_way.await;
     *flush = None;
     outcome
+}
+
+fn payload_records(payload: &Payload) -> u64 {
+    match payload {
+        Payload::Batch(batch) => u64::try_from(batch.record_count()).unwrap_or(0),
+        Payload::Records(records) => records.len() as u64,
+    }
+}
+
+fn now_ms() -> i64 {
+    chrono::Utc::now().timestamp_millis()
 }
 
 fn is_too_large(error: &ProduceError) -> bool {

@@ -2,6 +2,8 @@
 
 use connect_api::config::{ConfigDef, ConfigKey, ConfigType, DefaultValue, Importance, Validator};
 
+use crate::metrics::profile::Profile;
+
 use ConfigType::{Boolean, Class, Double, Int, List, Long, Password, Short, String};
 use DefaultValue::{Null, Required};
 use Importance::{High, Low, Medium};
@@ -17,6 +19,11 @@ fn key(name: &'static str, kind: ConfigType, default: DefaultValue, importance: 
 const PARTITIONS: Validator = Validator::Check(|value| match value {
     connect_api::config::Parsed::Int(number) if *number == -1 || *number > 0 => Ok(()),
     _ => Err("Value must be at least 1, or -1 to use the broker's default".to_owned()),
+});
+
+const PROFILES: Validator = Validator::Check(|value| match value {
+    connect_api::config::Parsed::String(text) => Profile::parse_list(text).map(|_| ()),
+    _ => Err("must be a list of metrics profiles".to_owned()),
 });
 
 /// Every key a distributed worker knows.
@@ -178,6 +185,8 @@ fn distributed_keys(def: ConfigDef) -> ConfigDef {
 fn portage_keys(def: ConfigDef) -> ConfigDef {
     [
         key("portage.memory.bytes", Long, is("33554432"), Low).valid(Validator::at_least(1 << 20)),
+        key("portage.metrics.profile", String, is(Profile::DEFAULT), Low).valid(PROFILES),
+        key("portage.metrics.series.max", Int, is("10000"), Low).valid(Validator::at_least(1)),
         key("portage.restart.enabled", Boolean, is("true"), Low),
         key("portage.restart.max.attempts", Int, is("10"), Low).valid(Validator::at_least(0)),
         key("portage.restart.backoff.ms", Long, is("1000"), Low).valid(Validator::at_least(1)),

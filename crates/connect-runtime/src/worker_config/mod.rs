@@ -15,6 +15,7 @@ use connect_herder::ids::WorkerId;
 use thiserror::Error;
 
 use crate::config_providers::ConfigResolver;
+use crate::metrics::profile::Profile;
 
 pub use def::worker_config_def;
 pub use listeners::Listener;
@@ -185,6 +186,19 @@ impl WorkerConfig {
                 !matches!(key.as_str(), "topic" | "partitions" | "replication.factor" | "cleanup.policy")
             })
             .collect()
+    }
+
+    /// `portage.metrics.profile`.
+    #[must_use]
+    pub fn metrics_profiles(&self) -> Vec<Profile> {
+        // Was checked with the config.
+        Profile::parse_list(self.typed.string("portage.metrics.profile")).unwrap_or_default()
+    }
+
+    /// `portage.metrics.series.max`: how many series a metric may have.
+    #[must_use]
+    pub fn metrics_series_max(&self) -> usize {
+        usize::try_from(self.typed.int("portage.metrics.series.max")).unwrap_or(usize::MAX)
     }
 
     /// `offset.flush.interval.ms`.
