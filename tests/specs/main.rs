@@ -19,5 +19,6 @@ mod lifecycle_group;
 mod lifecycle_java;
 mod lifecycle_rest;
 mod lifecycle_restart;
+mod mirror_in_step;
 mod offsets;
 mod raw;

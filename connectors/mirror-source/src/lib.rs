@@ -4,7 +4,10 @@
 //! | file | idea |
 //! |---|---|
 //! | [`plan`] | which topics are mirrored, and what the target lacks (pure) |
-//! | `connector` | finds topics, creates them on the target, splits them into tasks |
+//! | `connector` | splits partitions into tasks, keeps the target in step |
+//! | `flow` | looks at both clusters, creates what the target lacks |
+//! | `topic_configs`, `topic_acls` | keep configs and ACLs in step |
+//! | [`findings`], `report` | what is not in step, for log and status |
 //! | `task` | fetches, hands out batches, keeps positions |
 //! | [`partition_runs`] | what a task knows of where one partition's records are on the target (pure) |
 //! | `offset_runs` | the topic of offset runs: read at the start, written before offsets are stored |
@@ -17,13 +20,18 @@
 
 mod clients;
 mod connector;
+pub mod findings;
+mod flow;
 mod internal_topics;
 pub mod losses;
 mod offset_runs;
 pub mod partition_runs;
 pub mod plan;
+mod report;
 mod syncs;
 mod task;
+mod topic_acls;
+mod topic_configs;
 
 use std::sync::Arc;
 

@@ -1,11 +1,13 @@
 //! What to change in a remote topic's config so that it is like its source's (Java: `MirrorSourceConnector.targetConfig`,
 //! `incrementalAlterConfigs`).
 //!
-//! The config that results is the one that MirrorMaker makes. It sets every value anew every ten minutes, which floods audit
-//! logs; here only what differs is changed, and each change says what stood there before, so that an operator can see that an
-//! override on the target is about to go.
+//! MirrorMaker sets every value anew every ten minutes, which floods audit logs and wipes what was set on the target by
+//! hand. Here only what differs is changed ([`config_changes`]), and [`ConfigMemory`] tells a change at the source from one
+//! at the target: an override that only the target has is left alone, and a value that somebody has put back is not written
+//! again. Both are *drift*, which shows in reports.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use crate::filter::ConfigPropertyFilter;
 use crate::java_regex::JavaRegexError;
@@ -86,6 +88,90 @@ pub fn config_changes(
         }
     }
     Ok(changes)
+}
+
+/// What is done about the difference between a topic and its remote topic.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ConfigPlan {
+    /// To be written.
+    pub changes: Vec<ConfigChange>,
+    /// Somebody's wish on the target: to be reported.
+    pub drift: Vec<ConfigChange>,
+}
+
+/// What has been seen of a topic and written for it, from one look to the next.
+#[derive(Debug, Clone, Default)]
+pub struct ConfigMemory {
+    /// Configs that the source had set and whose removal has not been passed on.
+    own: BTreeSet<String>,
+    /// What was written last.
+    written: BTreeMap<String, Option<String>>,
+}
+
+impl ConfigMemory {
+    /// Sorts [`config_changes`]. A config that the source has lost goes back to the target's default; one that the source has
+    /// never been seen to have does not. A value is written once for each value of the source.
+    pub fn plan(
+        &mut self,
+        source: &TopicConfigs,
+        target: &TopicConfigs,
+        filter: &ConfigPropertyFilter,
+    ) -> Result<ConfigPlan, JavaRegexError> {
+        let mut plan = ConfigPlan::default();
+        let mut changes = config_changes(source, target, filter)?;
+        for (name, config) in source {
+            match config.origin {
+                ConfigOrigin::Topic | ConfigOrigin::Other => {
+                    self.own.insert(name.clone());
+                }
+                // Java never looks at what shines through from the brokers' files, and leaves what it had copied before.
+                ConfigOrigin::StaticBroker if self.own.contains(name) => {
+                    changes.extend(set_on(target, name).map(|was| ConfigChange {
+                        name: name.clone(),
+                        value: None,
+                        was: Some(was),
+                    }))
+                }
+                ConfigOrigin::StaticBroker | ConfigOrigin::Default => {}
+            }
+            // The target follows by itself: the next difference is a new one.
+            let differs = changes.iter().any(|change| change.name == *name);
+            if !differs && self.written.get(name).is_some_and(|written| *written != config.value) {
+                self.written.remove(name);
+            }
+        }
+        for change in changes {
+            let at_target = match &change.value {
+                None => !self.own.contains(&change.name),
+                Some(_) => self.written.get(&change.name) == Some(&change.value),
+            };
+            if at_target { plan.drift.push(change) } else { plan.changes.push(change) }
+        }
+        Ok(plan)
+    }
+
+    /// The target has taken these changes.
+    pub fn written(&mut self, changes: &[ConfigChange]) {
+        for change in changes {
+            self.written.insert(change.name.clone(), change.value.clone());
+            if change.value.is_none() {
+                self.own.remove(&change.name);
+            }
+        }
+    }
+}
+
+impl fmt::Display for ConfigChange {
+    /// What is set on the target and what should be.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = |value: &Option<String>| value.clone().map_or("not set".to_owned(), |value| format!("{value:?}"));
+        write!(f, "{} is {} on the target and {} at the source", self.name, text(&self.was), text(&self.value))
+    }
+}
+
+/// The value that is set on a topic itself.
+fn set_on(configs: &TopicConfigs, name: &str) -> Option<String> {
+    configs.get(name).filter(|config| config.origin == ConfigOrigin::Topic).and_then(|config| config.value.clone())
 }
 
 /// The configs with which a remote topic is created.
@@ -204,6 +290,54 @@ mod tests {
 
         assert_eq!(names(filter(false)), ["retention.ms", "x"]);
         assert_eq!(names(filter(true)), ["retention.ms", "segment.ms", "x"]);
+    }
+
+    #[test]
+    fn an_override_that_only_the_target_has_is_left_alone_and_one_that_the_source_has_lost_goes() {
+        let mut memory = ConfigMemory::default();
+        let target = configs(&[("retention.ms", "1", Topic), ("segment.ms", "9", Topic)]);
+        let set_at_source = configs(&[("retention.ms", "1", Topic), ("segment.ms", "5", Default)]);
+        let drift = vec![delete("segment.ms", "9")];
+
+        let before = memory.plan(&set_at_source, &target, &filter(false)).unwrap();
+        let lost = configs(&[("retention.ms", "604800000", Default), ("segment.ms", "5", Default)]);
+        let after = memory.plan(&lost, &target, &filter(false)).unwrap();
+
+        assert_eq!(before, ConfigPlan { changes: vec![], drift: drift.clone() });
+        assert_eq!(after, ConfigPlan { changes: vec![delete("retention.ms", "1")], drift });
+        // It is wanted until the target has taken it.
+        assert_eq!(memory.plan(&lost, &target, &filter(false)).unwrap(), after);
+        memory.written(&after.changes);
+        assert_eq!(memory.plan(&lost, &target, &filter(false)).unwrap().changes, []);
+    }
+
+    #[test]
+    fn an_override_goes_too_if_the_files_of_the_source_brokers_shine_through() {
+        let mut memory = ConfigMemory::default();
+        let target = configs(&[("retention.ms", "1", Topic), ("segment.ms", "2", Topic)]);
+        let set_at_source = configs(&[("retention.ms", "1", Topic), ("segment.ms", "7", StaticBroker)]);
+        memory.plan(&set_at_source, &target, &filter(false)).unwrap();
+
+        let lost = configs(&[("retention.ms", "-1", StaticBroker), ("segment.ms", "7", StaticBroker)]);
+        let plan = memory.plan(&lost, &target, &filter(false)).unwrap();
+
+        assert_eq!(plan, ConfigPlan { changes: vec![delete("retention.ms", "1")], drift: vec![] });
+    }
+
+    #[test]
+    fn a_value_that_somebody_puts_back_is_drift_until_the_source_changes_again() {
+        let mut memory = ConfigMemory::default();
+        let source = |value| configs(&[("retention.ms", value, Topic)]);
+        let target = source("9");
+
+        let first = memory.plan(&source("1"), &target, &filter(false)).unwrap();
+        memory.written(&first.changes);
+        let put_back = memory.plan(&source("1"), &target, &filter(false)).unwrap();
+        let changed = memory.plan(&source("2"), &target, &filter(false)).unwrap();
+
+        assert_eq!(first.changes, [set("retention.ms", "1", Some("9"))]);
+        assert_eq!(put_back, ConfigPlan { changes: vec![], drift: first.changes });
+        assert_eq!(changed.changes, [set("retention.ms", "2", Some("9"))]);
     }
 
     #[test]

@@ -10,7 +10,7 @@
 //! - configuration: [`config_def`] (keys), [`config`] (rules and clients), [`assignment`] (shares of tasks);
 //! - offsets: [`offset_sync_writer`] and [`offset_sync_store`] (as Java translates), [`runs`] (exactly),
 //!   [`checkpoint_view`] and [`group_sync`] (what is written for groups);
-//! - topics: [`config_sync`], [`acl_sync`]; and [`loss`]: whether the source still is what it was.
+//! - topics: [`config_sync`], [`acl_sync`] with [`principal_rules`]; and [`loss`]: whether the source still is what it was.
 //!
 //! Facts about Java are held by vectors made with the classes of Kafka 4.3.0: `golden/` here, and `offset_sync_*.json` in the
 //! workspace's `tests/golden/`.
@@ -32,6 +32,7 @@ pub mod loss;
 pub mod offset_sync_store;
 pub mod offset_sync_writer;
 pub mod policy;
+pub mod principal_rules;
 pub mod record;
 pub mod runs;
 pub mod source_offsets;

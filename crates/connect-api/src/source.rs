@@ -106,6 +106,11 @@ pub trait ConnectorContext: Send + Sync {
     /// Asks for [`SourceConnector::task_configs`] to be called again; new configs restart the tasks.
     fn request_task_reconfiguration(&self);
 
+    /// Names what is not as it should be while the connector runs on, or nothing any more. Shown in its status.
+    fn report_findings(&self, findings: Vec<String>) {
+        let _ = findings;
+    }
+
     /// Marks the connector FAILED. The instance goes on until it is stopped.
     fn raise_error(&self, error: ConnectError);
 

@@ -129,6 +129,13 @@ pub enum Event {
         /// One line a partition.
         text: Option<String>,
     },
+    /// A running connector names what is not as it should be: the text for its status, or nothing any more.
+    ConnectorFindings {
+        /// The connector.
+        name: ConnectorName,
+        /// One line a finding.
+        text: Option<String>,
+    },
     /// Offsets of a stopped connector have been changed, or not.
     OffsetsAltered {
         /// The action's id.

@@ -24,6 +24,9 @@ use crate::config_providers::ConfigResolver;
 use crate::metrics::Metrics;
 use crate::plugin_call::{self, Guarded, deadline};
 
+/// Findings of a connector that its status names, one a line.
+const FINDINGS_SHOWN: usize = 50;
+
 /// What an instance is made from.
 pub(crate) struct ConnectorSpec {
     /// The connector.
@@ -262,6 +265,15 @@ impl ConnectorContext for Context {
 
     fn publish(&self, numbers: Arc<dyn MetricSource>) {
         self.metrics.publish_connector(&self.name, &numbers);
+    }
+
+    fn report_findings(&self, findings: Vec<String>) {
+        let mut text = findings.iter().take(FINDINGS_SHOWN).map(String::as_str).collect::<Vec<_>>().join("\n");
+        if let Some(more) = findings.len().checked_sub(FINDINGS_SHOWN).filter(|more| *more > 0) {
+            text.push_str(&format!("\nand {more} more: see the log"));
+        }
+        let text = Some(text).filter(|text| !text.is_empty());
+        self.report(Event::ConnectorFindings { name: self.name.clone(), text });
     }
 
     fn raise_error(&self, error: ConnectError) {

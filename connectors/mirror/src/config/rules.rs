@@ -7,9 +7,10 @@ use connect_api::config::{ConfigMap, ConfigProblem};
 use connect_api::source::ExactlyOnceSupport;
 
 use super::clients::{ClientRole, client_config};
-use crate::config_def::FORWARDING_ADMIN_CLASS;
+use crate::config_def::{ACL_PRINCIPALS, FORWARDING_ADMIN_CLASS};
 use crate::filter::{ConfigPropertyFilter, FilterError, GroupFilter, TopicFilter};
 use crate::policy::ReplicationPolicy;
+use crate::principal_rules::PrincipalRules;
 
 /// What is wrong with a MirrorSource config beyond single keys.
 #[must_use]
@@ -17,6 +18,7 @@ pub fn validate_source(config: &ConfigMap) -> Vec<ConfigProblem> {
     let mut problems = validate_classes(config);
     problems.extend(problem_of(TopicFilter::from_config(config)));
     problems.extend(problem_of(ConfigPropertyFilter::from_config(config)));
+    problems.extend(principal_rules(config).err());
     let required =
         config.get("exactly.once.support").is_some_and(|value| value.trim().eq_ignore_ascii_case("required"));
     if required && source_exactly_once(config) == ExactlyOnceSupport::Unsupported {
@@ -61,6 +63,14 @@ pub fn validate_checkpoint(config: &ConfigMap) -> Vec<ConfigProblem> {
         ));
     }
     problems
+}
+
+/// Who a principal of the source is on the target.
+pub fn principal_rules(config: &ConfigMap) -> Result<PrincipalRules, ConfigProblem> {
+    let text = config.get(ACL_PRINCIPALS).map_or("DEFAULT", String::as_str);
+    text.parse().map_err(|error| {
+        ConfigProblem::new(ACL_PRINCIPALS, format!("Invalid value {text} for configuration {ACL_PRINCIPALS}: {error}"))
+    })
 }
 
 /// Exactly once needs a source consumer that does not see aborted records.

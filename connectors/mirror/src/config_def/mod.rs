@@ -23,6 +23,12 @@ pub use source::{source_config_def, source_task_config_def};
 /// Key of what to do when records of the source are lost before they could be mirrored: `continue` or `stop`.
 pub const ON_DATA_LOSS: &str = "portage.on.data.loss";
 
+/// Key of whether ACLs that the source has revoked are removed from the target.
+pub const ACL_REMOVAL: &str = "portage.sync.topic.acls.remove";
+
+/// Key of who a principal of the source is on the target (see [`principal_rules`](crate::principal_rules)).
+pub const ACL_PRINCIPALS: &str = "portage.sync.topic.acls.principal.rules";
+
 /// Key of how committed offsets are translated: `exact`, or `mm2` for MirrorMaker's own approximation.
 pub const OFFSET_TRANSLATION: &str = "portage.offset.translation";
 

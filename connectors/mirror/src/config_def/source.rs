@@ -6,7 +6,7 @@ use connect_api::config::Importance::{High, Low};
 use connect_api::config::{ConfigKey, DefaultValue, Validator};
 
 use super::common::{TASK_INDEX, common_keys, metric_names_formats, offset_syncs_location};
-use super::{ON_DATA_LOSS, Row, define, key};
+use super::{ACL_PRINCIPALS, ACL_REMOVAL, ON_DATA_LOSS, Row, define, key};
 use crate::filter::{
     CONFIG_PROPERTIES_EXCLUDE_DEFAULT, DEFAULT_CONFIG_PROPERTY_FILTER_CLASS, DEFAULT_TOPIC_FILTER_CLASS,
     TOPICS_EXCLUDE_DEFAULT,
@@ -22,6 +22,8 @@ pub fn source_config_def() -> ConfigDef {
         .define(key(&HEARTBEATS_REPLICATION))
         .define(metric_names_formats())
         .define(key(&DATA_LOSS).valid(Validator::OneOf(&["continue", "stop"])))
+        .define(key(&REMOVAL))
+        .define(key(&PRINCIPALS))
 }
 
 /// The declared keys of a task of the source connector.
@@ -96,4 +98,20 @@ const DATA_LOSS: Row = (
     Low,
     "What to do when the source has lost records that were not mirrored yet (retention, truncation, a topic created anew): \
      continue with all that still exists and report the range, or stop the partition until somebody decides.",
+);
+const REMOVAL: Row = (
+    ACL_REMOVAL,
+    Boolean,
+    Some("false"),
+    Low,
+    "Whether ACLs of remote topics that were copied are removed when they are revoked at the source. False leaves them, as \
+     MirrorMaker does, and names them in the connector's status.",
+);
+const PRINCIPALS: Row = (
+    ACL_PRINCIPALS,
+    String,
+    Some("DEFAULT"),
+    Low,
+    "Who a principal of the source is on the target: rules as in ssl.principal.mapping.rules, on the whole principal, such \
+     as RULE:User:(.*)/User:$1-dr/,DEFAULT.",
 );

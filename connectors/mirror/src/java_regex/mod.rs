@@ -96,15 +96,27 @@ impl JavaRegex {
 
     /// Whether the whole text matches (Java: `Matcher.matches`).
     pub fn matches(&self, text: &str) -> Result<bool, JavaRegexError> {
-        let regex = if text.contains(['\n', '\r', '\u{85}', '\u{2028}', '\u{2029}']) {
-            let compiled = self.0.many_lines.get_or_init(|| compile(&self.0.pattern, Lines::Many));
-            compiled.as_ref().map_err(Clone::clone)?
-        } else {
-            &self.0.one_line
-        };
-        regex
-            .is_match(text)
-            .map_err(|_| JavaRegexError::TooMuchBacktracking { pattern: self.0.pattern.clone(), text: text.to_owned() })
+        self.regex_for(text)?.is_match(text).map_err(|_| self.given_up(text))
+    }
+
+    /// The groups of a match of the whole text, the text itself first (Java: `Matcher.group`); a group that took no part is
+    /// empty. `None` if it does not match.
+    pub fn groups(&self, text: &str) -> Result<Option<Vec<String>>, JavaRegexError> {
+        let captures = self.regex_for(text)?.captures(text).map_err(|_| self.given_up(text))?;
+        let text_of = |group: Option<fancy_regex::Match<'_>>| group.map_or("", |group| group.as_str()).to_owned();
+        Ok(captures.map(|captures| captures.iter().map(text_of).collect()))
+    }
+
+    fn regex_for(&self, text: &str) -> Result<&Regex, JavaRegexError> {
+        if !text.contains(['\n', '\r', '\u{85}', '\u{2028}', '\u{2029}']) {
+            return Ok(&self.0.one_line);
+        }
+        let compiled = self.0.many_lines.get_or_init(|| compile(&self.0.pattern, Lines::Many));
+        compiled.as_ref().map_err(Clone::clone)
+    }
+
+    fn given_up(&self, text: &str) -> JavaRegexError {
+        JavaRegexError::TooMuchBacktracking { pattern: self.0.pattern.clone(), text: text.to_owned() }
     }
 }
 

@@ -164,10 +164,10 @@ impl Herder {
         }
     }
 
-    pub(super) fn task_faults(&mut self, task: TaskId, text: Option<String>) {
-        let unit = Unit::Task(task);
-        if self.work.run(&unit) == Some(Run::Running) && self.target(unit.connector()) == TargetState::Started {
-            self.write_status(&unit, State::Running, text);
+    /// What a unit has to say while it runs stands in its status.
+    pub(super) fn say_of_running(&mut self, unit: &Unit, text: Option<String>) {
+        if self.work.run(unit) == Some(Run::Running) && self.target(unit.connector()) == TargetState::Started {
+            self.write_status(unit, State::Running, text);
         }
     }
 

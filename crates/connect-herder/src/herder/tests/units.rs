@@ -317,6 +317,18 @@ fn faults_of_a_task_are_in_its_status_while_it_runs() {
 }
 
 #[test]
+fn findings_of_a_connector_are_in_its_status_while_it_runs() {
+    let mut bench = owner();
+
+    let findings = |text: Option<&str>| Event::ConnectorFindings { name: "m".into(), text: text.map(str::to_owned) };
+    let actions = bench.apply(findings(Some("the target has no authorizer")));
+
+    let [Action::WriteStatus { value: Some(value), .. }] = &actions[..] else { panic!("{actions:?}") };
+    assert!(value.starts_with(r#"{"state":"RUNNING","trace":"the target has no authorizer""#), "{value}");
+    assert_eq!(bench.apply(findings(None)), [status("connector-m", "RUNNING", 1)]);
+}
+
+#[test]
 fn topics_of_a_deleted_connector_are_forgotten_when_its_work_has_stopped() {
     let mut bench = owner();
     let value = r#"{"topic":{"name":"t","connector":"m","task":0,"discoverTimestamp":1}}"#;
