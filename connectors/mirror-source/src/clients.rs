@@ -4,6 +4,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use connect_api::ConnectError;
 use connect_api::config::ConfigMap;
+use connect_api::metrics::{ClientKind, ClientNumbers, Metric, MetricSource};
 use kafka_client::{ClientConfig, ClientError, Cluster};
 use mirror::config::{ClientRole, client_config};
 
@@ -27,4 +28,28 @@ pub(crate) fn refused(role: ClientRole, error: &ClientError) -> ConnectError {
 /// Milliseconds since 1970.
 pub(crate) fn now_ms() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}
+
+/// What a client has done, for metrics.
+pub(crate) fn numbers(cluster: &Cluster) -> ClientNumbers {
+    let stats = cluster.stats();
+    ClientNumbers {
+        incoming_bytes: stats.bytes_in,
+        outgoing_bytes: stats.bytes_out,
+        requests: stats.requests,
+        responses: stats.responses,
+        connections: stats.connections,
+        connections_created: stats.connections_opened,
+    }
+}
+
+/// Admin clients, to be shown.
+pub(crate) struct Admins(pub(crate) Vec<Cluster>);
+
+impl MetricSource for Admins {
+    fn collect(&self, _: i64, sink: &mut dyn FnMut(Metric<'_>)) {
+        for cluster in &self.0 {
+            numbers(cluster).tell(ClientKind::Admin, cluster.config().client_id(), sink);
+        }
+    }
 }

@@ -33,6 +33,8 @@ pub struct MirrorSourceConnector {
     sync_configs: Option<Duration>,
     sync_acls: Option<Duration>,
     flow: Flow,
+    /// The admin clients, as they are shown.
+    admins: Arc<clients::Admins>,
     /// The mirrored topics of the source, as the tasks know them.
     known: Mutex<Topics>,
     /// What could not be created at the start.
@@ -54,12 +56,14 @@ impl MirrorSourceConnector {
             target_alias: typed.string("target.cluster.alias").to_owned(),
             heartbeats: typed.boolean("heartbeats.replication.enabled"),
         };
+        let source = clients::connect(&config, ClientRole::SourceAdmin).await?;
+        let target = clients::connect(&config, ClientRole::TargetAdmin).await?;
         let flow = Flow {
             selection,
             property_filter: ConfigPropertyFilter::from_config(&config).map_err(|error| wrong(&error))?,
             replication_factor: i16::try_from(typed.int("replication.factor")).ok().filter(|factor| *factor > 0),
-            source: clients::connect(&config, ClientRole::SourceAdmin).await?.admin(),
-            target: clients::connect(&config, ClientRole::TargetAdmin).await?.admin(),
+            source: source.admin(),
+            target: target.admin(),
         };
         let mut connector = Self {
             enabled: typed.boolean("enabled"),
@@ -67,11 +71,13 @@ impl MirrorSourceConnector {
             sync_configs: interval(&typed, "sync.topic.configs"),
             sync_acls: interval(&typed, "sync.topic.acls"),
             flow,
+            admins: Arc::new(clients::Admins(vec![source, target])),
             known: Mutex::default(),
             not_created: Findings::default(),
             config,
             context,
         };
+        connector.context.publish(Arc::clone(&connector.admins) as _);
         if connector.enabled {
             connector.create_internal_topics(typed.int("offset-syncs.topic.replication.factor")).await?;
             let (topics, missing) = connector.flow.look().await?;

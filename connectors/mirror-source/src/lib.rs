@@ -13,6 +13,7 @@
 //! | `offset_runs` | the topic of offset runs: read at the start, written before offsets are stored |
 //! | `syncs` | offset syncs on their way to their topic |
 //! | `internal_topics` | creates these two topics |
+//! | [`numbers`] | what is shown of each partition: MirrorMaker 2's metrics, and the lag |
 //! | `losses` | what is done when the source log does not fit the position any more (pure) |
 //!
 //! **Invariant:** no mutable state shared between tasks.
@@ -24,6 +25,7 @@ pub mod findings;
 mod flow;
 mod internal_topics;
 pub mod losses;
+pub mod numbers;
 mod offset_runs;
 pub mod partition_runs;
 pub mod plan;

@@ -65,6 +65,17 @@ pub enum LossKind {
     },
 }
 
+impl Loss {
+    /// How many offsets are gone, if that is known.
+    #[must_use]
+    pub fn records(&self) -> u64 {
+        match self.kind {
+            LossKind::Truncated { from, to } => to.saturating_sub(from).unsigned_abs(),
+            LossKind::Diverged { .. } | LossKind::Recreated { .. } => 0,
+        }
+    }
+}
+
 impl fmt::Display for LossKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -18,6 +18,7 @@ use uuid::Uuid;
 
 use crate::clients;
 use crate::losses::{LossKind, OnDataLoss, loss};
+use crate::numbers::{Labels, Ledger, TaskNumbers};
 use crate::offset_runs::{OffsetRuns, StartAt, Taken};
 use crate::syncs::{OffsetSyncs, SyncsTopic};
 
@@ -34,6 +35,8 @@ pub struct MirrorSourceTask {
     runs: Option<OffsetRuns>,
     /// `None`: not wanted.
     syncs: Option<OffsetSyncs>,
+    /// What is shown: held here for as long as the task is.
+    _shown: Arc<TaskNumbers>,
 }
 
 struct Partition {
@@ -46,6 +49,7 @@ struct Partition {
     stopped: bool,
     /// A loss has been reported and stays visible until the task is restarted.
     lossy: bool,
+    ledger: Ledger,
 }
 
 impl MirrorSourceTask {
@@ -57,6 +61,7 @@ impl MirrorSourceTask {
         let wrong = |error: &dyn std::fmt::Display| ConnectError::config(error.to_string());
         let policy = ReplicationPolicy::from_config(&config).map_err(|error| wrong(&error))?;
         let alias = config.get("source.cluster.alias").map(String::as_str).unwrap_or_default();
+        let target_alias = config.get("target.cluster.alias").map_or("target", |alias| alias.trim());
         let assigned = mirror::assignment::decode_partitions(
             config.get("task.assigned.partitions").map(String::as_str).unwrap_or_default(),
         )
@@ -76,6 +81,13 @@ impl MirrorSourceTask {
                 source_partition: source_partition(alias, tp),
                 stopped: false,
                 lossy: false,
+                ledger: Ledger::new(Labels {
+                    source: alias.to_owned(),
+                    target: target_alias.to_owned(),
+                    source_topic: tp.topic.to_string(),
+                    remote_topic: policy.remote_topic(alias, &tp.topic),
+                    partition: tp.partition.to_string(),
+                }),
             })
             .collect();
         let keys: Vec<SourcePartition> =
@@ -117,29 +129,49 @@ impl MirrorSourceTask {
             None => None,
         };
         info!(partitions = partitions.len(), resumed, "mirroring");
+        let shown = Arc::new(TaskNumbers {
+            partitions: partitions.iter().map(|partition| partition.ledger.numbers()).collect(),
+            cluster: cluster.clone(),
+        });
+        context.publish(Arc::clone(&shown) as _);
         let mut fetcher = Fetcher::new(cluster, options, budget);
         fetcher.assign(starts);
         let tags = partitions.iter().enumerate().map(|(tag, partition)| (partition.tp.clone(), tag)).collect();
-        Ok(Self { fetcher, partitions, tags, faults: BTreeMap::new(), on_data_loss, context, runs, syncs })
+        Ok(Self {
+            fetcher,
+            partitions,
+            tags,
+            faults: BTreeMap::new(),
+            on_data_loss,
+            context,
+            runs,
+            syncs,
+            _shown: shown,
+        })
     }
 
     fn batches(&mut self, fetched: FetchedPartition) -> Vec<SourceBatch> {
         let tp = TopicPartition::new(Arc::clone(&fetched.topic), fetched.partition);
         let Some(&tag) = self.tags.get(&tp) else { return Vec::new() };
-        let partition = &self.partitions[tag];
+        let partition = &mut self.partitions[tag];
         if partition.stopped {
             return Vec::new();
         }
+        let now_ms = clients::now_ms();
         let topic_id = TopicId::new(*fetched.topic_id.as_bytes());
         let mut batches = Vec::with_capacity(fetched.batches.len());
         for entry in fetched.batches {
             let (payload, last_offset, leader_epoch) = match entry {
                 FetchedEntry::Batch(batch) => {
+                    partition.ledger.handed_out(&batch, now_ms);
                     let (last, epoch) = (batch.last_offset(), batch.partition_leader_epoch());
                     (Payload::Batch(batch), last, Some(epoch).filter(|epoch| *epoch >= 0))
                 }
                 FetchedEntry::Legacy(set) => match set.decode(&DecodeLimits::default()) {
-                    Ok(records) => (Payload::Records(records), set.last_offset(), fetched.leader_epoch),
+                    Ok(records) => {
+                        partition.ledger.handed_out_old_format(set.last_offset().saturating_add(1));
+                        (Payload::Records(records), set.last_offset(), fetched.leader_epoch)
+                    }
                     Err(error) => {
                         self.stop_partition(
                             tag,
@@ -162,6 +194,8 @@ impl MirrorSourceTask {
                 hold: Some(Box::new(fetched.permit.clone())),
             });
         }
+        let ledger = &mut self.partitions[tag].ledger;
+        ledger.read(fetched.position_before, fetched.next_position, fetched.high_watermark, now_ms);
         if let Some(runs) = self.runs.as_mut().and_then(|runs| runs.partition(tag)) {
             batches.iter().for_each(|_| runs.handed_out());
             if !self.partitions[tag].stopped {
@@ -175,6 +209,7 @@ impl MirrorSourceTask {
         let Some(&tag) = self.tags.get(tp) else { return };
         if let Some(loss) = loss(event) {
             let (topic, partition) = (&*tp.topic, tp.partition);
+            self.partitions[tag].ledger.lost(loss.records());
             match self.on_data_loss {
                 OnDataLoss::Continue => {
                     error!(topic, partition, "data loss at the source, going on with what exists: {}", loss.kind);
@@ -242,6 +277,7 @@ impl MirrorSourceTask {
     /// Nothing more of the partition is read until the task is restarted; the others go on.
     fn stop_partition(&mut self, tag: usize, offset: Option<i64>, message: String) {
         self.partitions[tag].stopped = true;
+        self.partitions[tag].ledger.stopped();
         self.fetcher.remove(&[self.partitions[tag].tp.clone()]);
         self.fault(tag, offset, message);
     }
@@ -270,7 +306,12 @@ impl SourceTask for MirrorSourceTask {
     }
 
     fn acked(&mut self, acks: &[Ack]) {
+        let now_ms = clients::now_ms();
         for ack in acks {
+            if let Some(partition) = self.partitions.get_mut(ack.tag) {
+                let records = ack.runs.iter().map(|run| run.count.unsigned_abs()).sum();
+                partition.ledger.acked(records, now_ms);
+            }
             if let Some(runs) = &mut self.runs {
                 runs.acked(ack.tag, &ack.runs);
             }

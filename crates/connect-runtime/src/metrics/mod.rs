@@ -6,7 +6,7 @@
 //! | [`profile`](mod@profile) | one number, several names: which exporter's, which labels (pure) |
 //! | [`exposition`](mod@exposition) | Prometheus' text format, bounded (pure) |
 //! | [`counts`](mod@counts) | what the control plane has seen: starts, failures, restarts, rebalances (pure) |
-//! | `worker`, `tasks` | Connect's beans of the worker and of its tasks |
+//! | `worker`, `tasks`, `producer` | Connect's beans of the worker and of its tasks, and their producers' |
 //! | `own` | Portage's own numbers |
 //! | `process` | what the operating system says of this process |
 //!
@@ -16,6 +16,7 @@ pub mod counts;
 pub mod exposition;
 mod own;
 mod process;
+mod producer;
 pub mod profile;
 mod tasks;
 mod worker;
@@ -31,6 +32,7 @@ use connect_herder::{Action, Event};
 use crate::source_task::TaskEnvironment;
 use counts::Counts;
 use exposition::Exposition;
+pub(crate) use producer::DataProducer;
 use profile::Profile;
 
 /// What a worker keeps for its metrics: whom to ask, and what the control plane has seen.

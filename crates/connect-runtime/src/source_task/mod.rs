@@ -41,7 +41,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::watch;
 use tracing::{info, warn};
 
-use crate::metrics::Metrics;
+use crate::metrics::{DataProducer, Metrics};
 use crate::storage::OffsetStore;
 use crate::worker_config::WorkerConfig;
 use run_loop::RunLoop;
@@ -113,6 +113,9 @@ pub async fn run(spec: TaskSpec) -> Result<(), ConnectError> {
     let stats = Arc::new(TaskStats::default());
     spec.environment.stats.insert(spec.id.clone(), Arc::clone(&stats));
     let _gone = Unregister { environment: Arc::clone(&spec.environment), id: spec.id.clone() };
+    let shown: Arc<dyn MetricSource> =
+        Arc::new(DataProducer { cluster: producer.0.clone(), environment: Arc::clone(&spec.environment) });
+    spec.environment.metrics.publish_task(&spec.id, &shown);
     // The receiver lives as long as the worker; without it nobody needs to know.
     let _ = spec.events.send(TaskEvent::Started);
     info!("task started");

@@ -1,0 +1,51 @@
+//! The data producer of a task, under the names of Java's producers.
+
+use std::sync::Arc;
+
+use connect_api::metrics::{ClientKind, ClientNumbers, Family, Metric, MetricSource};
+use kafka_client::Cluster;
+
+use crate::source_task::TaskEnvironment;
+
+const AVAILABLE: Family = Family::bean(
+    "kafka.producer",
+    "producer-metrics",
+    "buffer-available-bytes",
+    "What is left of portage.memory.bytes, which all tasks of the worker share.",
+);
+const TOTAL: Family = Family::bean("kafka.producer", "producer-metrics", "buffer-total-bytes", "portage.memory.bytes.");
+const BY_NODE: (&str, &str) = ("kafka.producer", "producer-node-metrics");
+const NODE_IN: Family =
+    Family::bean(BY_NODE.0, BY_NODE.1, "incoming-byte-total", "Bytes read from all brokers together.");
+const NODE_OUT: Family =
+    Family::bean(BY_NODE.0, BY_NODE.1, "outgoing-byte-total", "Bytes sent to all brokers together.");
+
+/// A task's data producer, to be shown.
+pub(crate) struct DataProducer {
+    pub(crate) cluster: Cluster,
+    pub(crate) environment: Arc<TaskEnvironment>,
+}
+
+impl MetricSource for DataProducer {
+    fn collect(&self, _: i64, sink: &mut dyn FnMut(Metric<'_>)) {
+        let stats = self.cluster.stats();
+        let client_id = self.cluster.config().client_id();
+        let numbers = ClientNumbers {
+            incoming_bytes: stats.bytes_in,
+            outgoing_bytes: stats.bytes_out,
+            requests: stats.requests,
+            responses: stats.responses,
+            connections: stats.connections,
+            connections_created: stats.connections_opened,
+        };
+        numbers.tell(ClientKind::Producer, client_id, sink);
+        let limit = self.environment.worker.memory_bytes() as u64;
+        let labels = [("client-id", client_id)];
+        sink(AVAILABLE.count(&labels, limit.saturating_sub(self.environment.budget.in_use())));
+        sink(TOTAL.count(&labels, limit));
+        // Counted by client, not by broker: one line for all of them keeps the sums of dashboards right.
+        let all = [("client-id", client_id), ("node-id", "all")];
+        sink(NODE_IN.count(&all, stats.bytes_in));
+        sink(NODE_OUT.count(&all, stats.bytes_out));
+    }
+}
