@@ -10,6 +10,7 @@
 //! | `logs` | what source and target topics are now: ids, beginnings, ends |
 //! | `rounds` | the work of a task: fetch, translate, write checkpoints, commit on the target |
 //! | `group_offsets` | commits on the target, if nobody is at work there |
+//! | [`numbers`] | what is shown of each group |
 //! | `task` | hands the checkpoints of the rounds to the worker |
 //!
 //! **Invariant:** no mutable state shared between tasks.
@@ -21,6 +22,7 @@ mod feeds;
 mod group_offsets;
 mod groups;
 mod logs;
+pub mod numbers;
 mod rounds;
 mod task;
 pub mod translator;
@@ -79,9 +81,9 @@ impl SourcePlugin for MirrorCheckpoint {
     async fn start_task(
         &self,
         config: ConfigMap,
-        _: Arc<dyn SourceTaskContext>,
+        context: Arc<dyn SourceTaskContext>,
     ) -> Result<MirrorCheckpointTask, ConnectError> {
-        MirrorCheckpointTask::start(config).await
+        MirrorCheckpointTask::start(config, &*context).await
     }
 }
 

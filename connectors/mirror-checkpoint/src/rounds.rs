@@ -3,6 +3,7 @@
 //! An error ends a round, not the task: the next round begins anew with what the clusters say then.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use connect_api::ConnectError;
@@ -24,6 +25,7 @@ use tracing::{debug, info, warn};
 use crate::feeds::{self, Feeds};
 use crate::group_offsets::GroupSyncs;
 use crate::logs::Logs;
+use crate::numbers::{Numbers, Standings, standing};
 use crate::translator::{Answer, Mode, NotTranslated, answer};
 use crate::{clients, groups};
 
@@ -41,6 +43,8 @@ pub(crate) struct Rounds {
     sync_every: Option<Duration>,
     source: Admin,
     target: Admin,
+    numbers: Arc<Numbers>,
+    standings: Standings,
     feeds: Feeds,
     checkpoints: CheckpointView,
     syncs: GroupSyncs,
@@ -67,12 +71,18 @@ impl Rounds {
         let every = |key: &str| u64::try_from(typed.int(key)).ok().map(|seconds| Duration::from_secs(seconds.max(1)));
         let (checkpoints, restored) = feeds::restore(&config, &policy.checkpoints_topic(&source_alias), &groups).await;
         let sync_every = every("sync.group.offsets.interval.seconds");
+        let source = clients::connect(&config, ClientRole::CheckpointSourceAdmin).await?;
+        let target = clients::connect(&config, ClientRole::CheckpointTargetAdmin).await?;
+        let target_alias = typed.string("target.cluster.alias").to_owned();
+        let admins = vec![source.clone(), target.clone()];
         Ok(Self {
+            numbers: Arc::new(Numbers::new(&source_alias, &target_alias, admins)),
+            standings: Standings::new(),
             feeds: Feeds::new(&config, &policy, mode == Mode::Exact, restored),
-            source: clients::connect(&config, ClientRole::CheckpointSourceAdmin).await?.admin(),
-            target: clients::connect(&config, ClientRole::CheckpointTargetAdmin).await?.admin(),
+            source: source.admin(),
+            target: target.admin(),
             topics: TopicFilter::from_config(&config).map_err(|error| wrong(&error))?,
-            target_alias: typed.string("target.cluster.alias").to_owned(),
+            target_alias,
             emit_every: every("emit.checkpoints.interval.seconds").unwrap_or(Duration::from_secs(60)),
             sync_every: sync_every.filter(|_| typed.boolean("sync.group.offsets.enabled")),
             syncs: GroupSyncs::default(),
@@ -84,6 +94,11 @@ impl Rounds {
             mode,
             checkpoints,
         })
+    }
+
+    /// What is shown of the groups.
+    pub(crate) fn numbers(&self) -> Arc<Numbers> {
+        Arc::clone(&self.numbers)
     }
 
     /// Until nobody takes the checkpoints any more.
@@ -131,6 +146,7 @@ impl Rounds {
             Mode::Mm2 => Logs::default(),
         };
         let mut news = Vec::new();
+        self.standings.clear();
         for wanted in wanted {
             if let Some(checkpoint) = self.checkpoint(wanted, &logs) {
                 self.syncs.changed(&checkpoint.group);
@@ -138,6 +154,7 @@ impl Rounds {
                 news.push(checkpoint);
             }
         }
+        self.numbers.round(std::mem::take(&mut self.standings));
         Ok(news)
     }
 
@@ -181,6 +198,8 @@ impl Rounds {
 
     fn checkpoint(&mut self, wanted: Wanted, logs: &Logs) -> Option<Checkpoint> {
         let answer = self.translate(&wanted, logs);
+        let standings = self.standings.entry(wanted.group.clone()).or_default();
+        *standings.entry(standing(&answer)).or_default() += 1;
         let Wanted { group, source, target_topic, committed } = wanted;
         let partition = source.partition;
         let (downstream, exact) = match answer {

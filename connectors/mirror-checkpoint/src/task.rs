@@ -3,15 +3,17 @@
 use connect_api::ConnectError;
 use connect_api::config::ConfigMap;
 use connect_api::data::Value;
-use connect_api::record::{Polled, SourceRecord};
-use connect_api::source::SourceTask;
+use connect_api::record::{Polled, SourcePartition, SourceRecord};
+use connect_api::source::{SourceTask, SourceTaskContext};
 use mirror::source_offsets::{checkpoint_partition, meaningless_offset};
 use mirror::{Checkpoint, ReplicationPolicy};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tracing::warn;
 
+use crate::numbers::Numbers;
 use crate::parse;
 use crate::rounds::Rounds;
 
@@ -19,19 +21,24 @@ use crate::rounds::Rounds;
 pub struct MirrorCheckpointTask {
     topic: Arc<str>,
     news: mpsc::Receiver<Vec<Checkpoint>>,
+    /// Those that the worker has and the target has not, with the time they were made.
+    under_way: VecDeque<(Checkpoint, i64)>,
+    numbers: Arc<Numbers>,
     /// Rounds go on while the worker is busy with earlier checkpoints; they end with the task.
     rounds: JoinHandle<()>,
 }
 
 impl MirrorCheckpointTask {
-    pub(crate) async fn start(config: ConfigMap) -> Result<Self, ConnectError> {
+    pub(crate) async fn start(config: ConfigMap, context: &dyn SourceTaskContext) -> Result<Self, ConnectError> {
         let typed = parse(&config)?;
         let policy =
             ReplicationPolicy::from_config(&config).map_err(|error| ConnectError::config(error.to_string()))?;
         let topic = policy.checkpoints_topic(typed.string("source.cluster.alias")).into();
         let rounds = Rounds::start(config, &typed).await?;
+        let numbers = rounds.numbers();
+        context.publish(Arc::clone(&numbers) as _);
         let (told, news) = mpsc::channel(1);
-        Ok(Self { topic, news, rounds: tokio::spawn(rounds.run(told)) })
+        Ok(Self { topic, news, under_way: VecDeque::new(), numbers, rounds: tokio::spawn(rounds.run(told)) })
     }
 
     fn record(&self, checkpoint: &Checkpoint, now_ms: i64) -> Option<SourceRecord> {
@@ -63,7 +70,24 @@ impl SourceTask for MirrorCheckpointTask {
             return Err(ConnectError::fatal("the rounds of the checkpoint task have ended; restart the task"));
         };
         let now_ms = chrono::Utc::now().timestamp_millis();
-        Ok(Polled::Records(checkpoints.iter().filter_map(|checkpoint| self.record(checkpoint, now_ms)).collect()))
+        let mut records = Vec::with_capacity(checkpoints.len());
+        for checkpoint in checkpoints {
+            if let Some(record) = self.record(&checkpoint, now_ms) {
+                records.push(record);
+                self.under_way.push_back((checkpoint, now_ms));
+            }
+        }
+        Ok(Polled::Records(records))
+    }
+
+    fn record_acked(&mut self, partition: &SourcePartition) {
+        let is_this =
+            |(known, _): &(Checkpoint, i64)| checkpoint_partition(&known.group, &known.topic_partition) == *partition;
+        let Some(at) = self.under_way.iter().position(is_this) else { return };
+        if let Some((checkpoint, made_ms)) = self.under_way.remove(at) {
+            let now_ms = chrono::Utc::now().timestamp_millis();
+            self.numbers.written(&checkpoint, now_ms - made_ms, now_ms);
+        }
     }
 
     async fn stop(self) {}

@@ -164,6 +164,12 @@ pub trait SourceTask: Send + 'static {
         let _ = acks;
     }
 
+    /// The target holds one more of the records that the task handed out singly with this source partition: the oldest that
+    /// it has not been told of. Must not block.
+    fn record_acked(&mut self, partition: &SourcePartition) {
+        let _ = partition;
+    }
+
     /// The target refused a batch of this tag for good. No later batch of the tag has been written or will be until the
     /// task seeks back itself. `Ok`: the task has stopped that partition and goes on; `Err`: the task is FAILED.
     fn failed(&mut self, tag: usize, error: ConnectError) -> Result<(), ConnectError> {
@@ -217,6 +223,8 @@ pub trait DynSourceTask: Send {
     fn poll(&mut self) -> BoxFuture<'_, Result<Polled, ConnectError>>;
     /// See [`SourceTask::acked`].
     fn acked(&mut self, acks: &[Ack]);
+    /// See [`SourceTask::record_acked`].
+    fn record_acked(&mut self, partition: &SourcePartition);
     /// See [`SourceTask::failed`].
     fn failed(&mut self, tag: usize, error: ConnectError) -> Result<(), ConnectError>;
     /// See [`SourceTask::before_commit`].
@@ -234,6 +242,10 @@ impl<T: SourceTask> DynSourceTask for T {
 
     fn acked(&mut self, acks: &[Ack]) {
         SourceTask::acked(self, acks);
+    }
+
+    fn record_acked(&mut self, partition: &SourcePartition) {
+        SourceTask::record_acked(self, partition);
     }
 
     fn failed(&mut self, tag: usize, error: ConnectError) -> Result<(), ConnectError> {

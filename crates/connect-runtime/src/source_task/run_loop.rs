@@ -51,6 +51,8 @@ struct OpenUnit {
     /// For the count of what is under way.
     records: u64,
     runs: Vec<AckedRun>,
+    /// Of single records: what the task is told when they are acknowledged.
+    single: Option<SourcePartition>,
     /// Given back with the last acknowledgement.
     _hold: Option<Box<dyn std::any::Any + Send>>,
 }
@@ -205,7 +207,8 @@ impl RunLoop {
         let unit = self.submitted.submit(batch.tag, &batch.source_partition, batch.source_offset);
         let pieces = usize::from(piece.is_some());
         self.stats.taken(records, self.polled_at_ms);
-        self.units.insert(unit, OpenUnit { lane: batch.tag, pieces, records, runs: Vec::new(), _hold: hold });
+        self.units
+            .insert(unit, OpenUnit { lane: batch.tag, pieces, records, runs: Vec::new(), single: None, _hold: hold });
         match piece {
             Some(piece) => {
                 let sent = Sent { unit, topic: batch.topic, partition: batch.partition, piece };
@@ -226,8 +229,9 @@ impl RunLoop {
             let lane = self.record_lane(&group.source_partition);
             let unit = self.submitted.submit(lane, &group.source_partition, group.source_offset);
             let records = piece.record_count().unsigned_abs();
+            let single = Some(group.source_partition.clone());
             self.stats.taken(records, now_ms);
-            self.units.insert(unit, OpenUnit { lane, pieces: 1, records, runs: Vec::new(), _hold: None });
+            self.units.insert(unit, OpenUnit { lane, pieces: 1, records, runs: Vec::new(), single, _hold: None });
             let sent = Sent { unit, topic: group.topic, partition: group.partition, piece };
             self.outgoing.push_back(Outgoing { lane, sent, permit: None });
         }
@@ -323,6 +327,9 @@ impl RunLoop {
         let acks: Vec<Ack> = self.submitted.ack(unit.lane, id, unit.runs);
         if unit.lane < RECORD_LANES && !acks.is_empty() {
             self.task.acked(&acks);
+        }
+        if let Some(partition) = &unit.single {
+            (0..unit.records).for_each(|_| self.task.record_acked(partition));
         }
     }
 
