@@ -12,6 +12,7 @@ mod call;
 mod connectors;
 mod entities;
 pub mod error;
+mod flows;
 mod forward;
 mod metrics;
 mod offsets;
@@ -22,5 +23,6 @@ mod server;
 #[cfg(test)]
 mod tests;
 
+pub use flows::{FlowServices, flow_path};
 pub use forward::HttpPeers;
 pub use server::{RestOptions, Server, bind};

@@ -23,6 +23,7 @@ use tracing::{debug, warn};
 
 use crate::call::{Answer, Call};
 use crate::error::RestError;
+use crate::flows::{self, FlowServices, Namespace};
 use crate::forward::Forwarder;
 use crate::routes::{ROUTES, Route};
 
@@ -63,7 +64,15 @@ impl Server {
 
     /// Serves until `stop` resolves, then lets running requests end.
     pub async fn serve(self, service: Arc<dyn HerderService>, options: RestOptions, stop: impl Future<Output = ()>) {
-        let router = router(service, options);
+        self.serve_router(router(service, options), options, stop).await;
+    }
+
+    /// Serves the workers of MirrorMaker's dedicated mode to each other until `stop` resolves.
+    pub async fn serve_flows(self, flows: FlowServices, options: RestOptions, stop: impl Future<Output = ()>) {
+        self.serve_router(flows::router(flows, options), options, stop).await;
+    }
+
+    async fn serve_router(self, router: TrimmedRouter, options: RestOptions, stop: impl Future<Output = ()>) {
         let graceful = GracefulShutdown::new();
         tokio::pin!(stop);
         loop {
@@ -104,9 +113,18 @@ struct Shared {
 
 /// The whole API over a service.
 pub(crate) fn router(service: Arc<dyn HerderService>, options: RestOptions) -> TrimmedRouter {
+    router_of(service, options, &ROUTES.iter().collect::<Vec<_>>())
+}
+
+/// These routes over a service.
+pub(crate) fn router_of(
+    service: Arc<dyn HerderService>,
+    options: RestOptions,
+    routes: &[&'static Route],
+) -> TrimmedRouter {
     let shared = Shared { service, forwarder: Arc::default(), options };
     let mut by_path: BTreeMap<&str, MethodRouter<Shared>> = BTreeMap::new();
-    for route in ROUTES {
+    for route in routes {
         let methods = by_path.remove(route.path).unwrap_or_default();
         by_path.insert(route.path, methods.on(filter(&route.method), handler(route)));
     }
@@ -155,11 +173,12 @@ fn handler(
 async fn answer(route: &Route, shared: Shared, params: RawPathParams, request: Request<Body>) -> Answer {
     let (parts, body) = request.into_parts();
     let body = read_body(body, shared.options).await?;
+    let namespace = parts.extensions.get::<Namespace>().map(|namespace| namespace.0.clone());
     let call = Call {
         service: shared.service,
         forwarder: shared.forwarder,
         method: parts.method,
-        path: parts.uri.path().to_owned(),
+        path: format!("{}{}", namespace.unwrap_or_default(), parts.uri.path()),
         params: params.iter().map(|(_, value)| value.to_owned()).collect(),
         query: query(&parts.uri)?,
         headers: parts.headers,
@@ -190,6 +209,12 @@ fn query(uri: &Uri) -> Result<Vec<(String, String)>, RestError> {
 /// A router that takes paths with or without trailing slashes, as Java does.
 #[derive(Clone)]
 pub(crate) struct TrimmedRouter(Router);
+
+impl TrimmedRouter {
+    pub(crate) fn new(router: Router) -> Self {
+        Self(router)
+    }
+}
 
 impl<B> tower::Service<Request<B>> for TrimmedRouter
 where

@@ -19,6 +19,7 @@ use http_body_util::BodyExt;
 use serde_json::{Value as Json, json};
 use tower::ServiceExt;
 
+use crate::flows::{self, FlowServices};
 use crate::server::{RestOptions, router};
 
 struct Script {
@@ -359,6 +360,25 @@ async fn internal_calls_need_the_groups_signature() {
     assert_eq!(rest.send(signed("wrong")).await.0, StatusCode::FORBIDDEN);
     assert!(rest.commands().is_empty());
     assert_eq!(rest.send(signed("right")).await.0, StatusCode::NO_CONTENT);
+}
+
+#[tokio::test]
+async fn a_flow_is_found_by_its_aliases_and_answers_nothing_but_internal_calls() {
+    let rest = rest(Ok(Reply::Done));
+    let service: Arc<dyn HerderService> = rest.script.clone();
+    let flow = ("us west".to_owned(), "b".to_owned());
+    let router = flows::router(FlowServices::from([(flow, service)]), RestOptions::default());
+    let status = async |method: &str, path: &str| {
+        let request = Request::builder().method(method).uri(path).header("content-type", "application/json");
+        let request = request.header("x-connect-authorization", "right").body(Body::from("[]")).unwrap();
+        router.clone().oneshot(request).await.unwrap().status()
+    };
+
+    assert_eq!(status("POST", "/us%20west/b/connectors/x/tasks").await, StatusCode::NO_CONTENT);
+    assert_eq!(status("PUT", "/us%20west/b/connectors/x/fence").await, StatusCode::NO_CONTENT);
+    for path in ["/b/us%20west/connectors/x/tasks", "/us%20west/b/connectors", "/us%20west/b", "/", "/connectors"] {
+        assert_eq!(status("POST", path).await, StatusCode::NOT_FOUND, "{path}");
+    }
 }
 
 #[tokio::test]

@@ -17,6 +17,7 @@ use connect_api::config::{ConfigKey, ConfigType, DefaultValue, Importance};
 pub use checkpoint::{checkpoint_config_def, checkpoint_task_config_def};
 pub(crate) use common::FORWARDING_ADMIN_CLASS;
 pub use heartbeat::heartbeat_config_def;
+pub use security::client_security_keys;
 pub(crate) use security::is_client_security_key;
 pub use source::{source_config_def, source_task_config_def};
 

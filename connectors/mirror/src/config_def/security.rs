@@ -15,6 +15,11 @@ pub(crate) fn is_client_security_key(name: &str) -> bool {
     matches!(name, "bootstrap.servers" | "security.protocol") || KEYS.iter().any(|(key, ..)| *key == name)
 }
 
+/// The keys that may stand behind a cluster's prefix, in no order of meaning.
+pub fn client_security_keys() -> impl Iterator<Item = &'static str> {
+    ["bootstrap.servers", "security.protocol"].into_iter().chain(KEYS.iter().map(|(key, ..)| *key))
+}
+
 pub(super) fn security_keys() -> ConfigDef {
     KEYS.iter().fold(ConfigDef::new(), |def, row| {
         let key = key(row);

@@ -1,12 +1,16 @@
-//! Kafka's three providers: a properties file, a directory of files, the environment.
+//! Kafka's three providers: a properties file, a directory of files, the environment; and one for secrets of Kubernetes.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use fancy_regex::Regex;
 
+use super::SecretSource;
 use crate::worker_config::read_properties;
 
+/// Strimzi's provider, which asks Kubernetes.
+const STRIMZI_SECRETS: &str = "io.strimzi.kafka.KubernetesSecretConfigProvider";
 const PACKAGE: &str = "org.apache.kafka.common.config.provider.";
 
 /// A provider as the worker declares it.
@@ -17,10 +21,21 @@ pub(super) enum Provider {
     Directory { allowed: AllowedPaths },
     /// `key` is a variable of the environment.
     Env { allowed: Option<Regex> },
+    /// `path` is a Kubernetes secret, `key` one of its keys.
+    Secrets(Arc<dyn SecretSource>),
 }
 
 impl Provider {
-    pub(super) fn new(class: &str, params: &BTreeMap<String, String>) -> Result<Self, String> {
+    pub(super) fn new(
+        class: &str,
+        params: &BTreeMap<String, String>,
+        secrets: Option<&Arc<dyn SecretSource>>,
+    ) -> Result<Self, String> {
+        if class == STRIMZI_SECRETS {
+            return secrets.cloned().map(Provider::Secrets).ok_or_else(|| {
+                format!("{STRIMZI_SECRETS} asks Kubernetes, which this worker can't; give it secrets by --secrets-dir")
+            });
+        }
         let allowed = || AllowedPaths::parse(params.get("allowed.paths").map(String::as_str));
         match class.strip_prefix(PACKAGE) {
             Some("FileConfigProvider") => Ok(Provider::File { allowed: allowed()? }),
@@ -60,6 +75,7 @@ impl Provider {
                     .map(Some)
                     .map_err(|error| format!("cannot read {}: {error}", file.display()))
             }
+            Provider::Secrets(secrets) => secrets.get(path, key).map(Some),
             Provider::Env { .. } if !path.is_empty() => {
                 Err(format!("path is not supported for EnvVarConfigProvider, invalid value {path}"))
             }

@@ -7,10 +7,20 @@ mod builtin;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::sync::Arc;
 
 use connect_api::{ConfigMap, ConnectError};
 
 use builtin::Provider;
+
+/// Where the texts of Kubernetes secrets come from when there is no Kubernetes.
+pub trait SecretSource: Send + Sync {
+    /// The text of a key. `path` is `secret` or `namespace/secret`.
+    ///
+    /// # Errors
+    /// There is none; the sentence names secret, key and where they were looked for.
+    fn get(&self, path: &str, key: &str) -> Result<String, String>;
+}
 
 /// The worker's providers, by the names that references use.
 #[derive(Default)]
@@ -27,6 +37,14 @@ impl fmt::Debug for ConfigResolver {
 impl ConfigResolver {
     /// Reads `config.providers` and `config.providers.<name>.*` from a worker's properties.
     pub fn from_worker(properties: &BTreeMap<String, String>) -> Result<Self, String> {
+        Self::from_worker_with(properties, None)
+    }
+
+    /// The same; `secrets` stands in for Strimzi's provider, which would ask Kubernetes.
+    pub fn from_worker_with(
+        properties: &BTreeMap<String, String>,
+        secrets: Option<&Arc<dyn SecretSource>>,
+    ) -> Result<Self, String> {
         let names = properties.get("config.providers").map_or("", String::as_str);
         let mut providers = BTreeMap::new();
         for name in names.split(',').map(str::trim).filter(|name| !name.is_empty()) {
@@ -37,7 +55,7 @@ impl ConfigResolver {
                 .iter()
                 .filter_map(|(key, value)| Some((key.strip_prefix(&prefix)?.to_owned(), value.clone())))
                 .collect();
-            providers.insert(name.to_owned(), Provider::new(class.trim(), &params)?);
+            providers.insert(name.to_owned(), Provider::new(class.trim(), &params, secrets)?);
         }
         Ok(Self { providers })
     }

@@ -10,6 +10,7 @@ use connect_herder::ids::{ConnectorName, OpId};
 use connect_herder::view::ClusterView;
 use connect_herder::{Event, HerderError};
 use tokio::time::timeout;
+use tracing::warn;
 
 use super::Tools;
 use crate::peer::PeerRequest;
@@ -140,6 +141,9 @@ pub(super) fn forward_task_configs(
             Ok(request) => in_time(request.url.clone(), peers.put_task_configs(request)).await,
             Err(error) => Err(error),
         };
+        if let Err(error) = &result {
+            warn!(connector = %name, %error, "new task configs did not reach the leader; trying again");
+        }
         Event::TaskConfigsForwarded { name, result }
     });
 }

@@ -39,6 +39,7 @@ pub fn validate(
     problems.extend(policy::check_overrides(worker, config));
     problems.extend(check_record_path(worker, &resolved));
     problems.extend(check_worker_limits(&resolved));
+    problems.extend(check_providers(worker, config));
     let mut by_key = group_by_key(problems);
 
     let groups = def.groups().map(str::to_owned).collect();
@@ -137,11 +138,20 @@ fn check_worker_limits(config: &ConfigMap) -> Vec<ConfigProblem> {
             &format!("Invalid value {topic} for configuration offsets.storage.topic: {reason}"),
         );
     }
-    if let Some(providers) = config.get("config.providers").filter(|value| !value.trim().is_empty()) {
-        let reason = "a connector can't bring config providers; declare them in the worker's configuration";
-        refuse("config.providers", &format!("Invalid value {providers} for configuration config.providers: {reason}"));
-    }
     problems
+}
+
+/// A connector can't bring config providers. That it names those of its worker, as MirrorMaker's dedicated mode stores it, is
+/// no harm.
+fn check_providers(worker: &WorkerConfig, config: &ConfigMap) -> Option<ConfigProblem> {
+    const KEY: &str = "config.providers";
+    let providers = config.get(KEY).filter(|value| !value.trim().is_empty())?;
+    let mut settings = config.iter().filter(|(key, _)| key.starts_with(KEY));
+    if settings.all(|(key, value)| worker.get(key) == Some(value.as_str())) {
+        return None;
+    }
+    let reason = "a connector can't bring config providers; declare them in the worker's configuration";
+    Some(ConfigProblem::new(KEY, format!("Invalid value {providers} for configuration {KEY}: {reason}")))
 }
 
 fn group_by_key(problems: Vec<ConfigProblem>) -> BTreeMap<String, Vec<String>> {
@@ -165,6 +175,22 @@ mod tests {
     fn report(worker: &[(&str, &str)], keys: &[(&str, &str)]) -> ConfigReport {
         let registry = PluginRegistry::default().with_source(TestPlugin(Witness::default()));
         validate(&registry, &worker_config(worker), CLASS, &config(keys)).unwrap()
+    }
+
+    #[test]
+    fn a_connector_may_name_the_providers_of_its_worker_and_no_others() {
+        const CLASS_KEY: &str = "config.providers.env.class";
+        let class = "org.apache.kafka.common.config.provider.EnvVarConfigProvider";
+        let providers = [("config.providers", "env"), (CLASS_KEY, class)];
+        let with = |more: &[(&str, &str)]| {
+            let keys: Vec<_> = [("name", "m")].into_iter().chain(more.iter().copied()).collect();
+            let errors: Vec<_> = report(&providers, &keys).errors().map(str::to_owned).collect();
+            errors.iter().any(|error| error.contains("can't bring config providers"))
+        };
+
+        assert!(!with(&providers));
+        assert!(with(&[("config.providers", "file")]));
+        assert!(with(&[providers[0], providers[1], ("config.providers.env.param.allowlist.pattern", ".*")]));
     }
 
     #[test]

@@ -53,7 +53,7 @@ impl Listener {
 
 /// This machine's name, for the advertised address where nothing better is known.
 #[must_use]
-pub(super) fn local_host_name() -> String {
+pub fn local_host_name() -> String {
     std::fs::read_to_string("/proc/sys/kernel/hostname")
         .or_else(|_| std::fs::read_to_string("/etc/hostname"))
         .map(|name| name.trim().to_owned())

@@ -14,11 +14,11 @@ use connect_api::config::{ConfigProblem, TypedConfig};
 use connect_herder::ids::WorkerId;
 use thiserror::Error;
 
-use crate::config_providers::ConfigResolver;
+use crate::config_providers::{ConfigResolver, SecretSource};
 use crate::metrics::profile::Profile;
 
 pub use def::worker_config_def;
-pub use listeners::Listener;
+pub use listeners::{Listener, local_host_name};
 pub use properties::{parse_properties, read_properties};
 
 /// Why a worker config can't be used.
@@ -58,6 +58,8 @@ pub struct WorkerConfig {
     listeners: Vec<Listener>,
     /// Host and port that others are told.
     advertised: (bool, String, u16),
+    /// Name and address of a worker that is one of several in its process.
+    identity: Option<(WorkerId, String)>,
     resolver: Arc<ConfigResolver>,
 }
 
@@ -69,7 +71,15 @@ impl WorkerConfig {
 
     /// Checks the properties of a worker. References such as `${file:…}` are resolved first.
     pub fn from_properties(raw: BTreeMap<String, String>) -> Result<Self, WorkerConfigError> {
-        let resolver = ConfigResolver::from_worker(&raw)
+        Self::from_properties_with(raw, None)
+    }
+
+    /// The same; `secrets` stands in for Strimzi's config provider, which would ask Kubernetes.
+    pub fn from_properties_with(
+        raw: BTreeMap<String, String>,
+        secrets: Option<&Arc<dyn SecretSource>>,
+    ) -> Result<Self, WorkerConfigError> {
+        let resolver = ConfigResolver::from_worker_with(&raw, secrets)
             .map_err(|message| WorkerConfigError::Invalid { key: "config.providers".into(), message })?;
         let properties = resolver.resolve(&raw).map_err(|error| WorkerConfigError::Invalid {
             key: "config.providers".into(),
@@ -79,7 +89,7 @@ impl WorkerConfig {
         let listeners =
             typed.list("listeners").iter().map(|text| Listener::parse(text)).collect::<Result<Vec<_>, _>>()?;
         let advertised = advertised(&typed, &listeners)?;
-        let config = Self { properties, typed, listeners, advertised, resolver: Arc::new(resolver) };
+        let config = Self { properties, typed, listeners, advertised, identity: None, resolver: Arc::new(resolver) };
         config.check()?;
         Ok(config)
     }
@@ -346,6 +356,9 @@ impl WorkerConfig {
     /// The address that other workers and statuses use: `http://host:port/`.
     #[must_use]
     pub fn advertised_url(&self) -> String {
+        if let Some((_, url)) = &self.identity {
+            return url.clone();
+        }
         let (https, host, port) = &self.advertised;
         format!("{}://{}/", if *https { "https" } else { "http" }, authority(host, *port))
     }
@@ -353,7 +366,17 @@ impl WorkerConfig {
     /// `host:port` of the advertised address: the worker's name in statuses.
     #[must_use]
     pub fn worker_id(&self) -> WorkerId {
+        if let Some((id, _)) = &self.identity {
+            return id.clone();
+        }
         WorkerId::from(authority(&self.advertised.1, self.advertised.2))
+    }
+
+    /// Gives a worker that shares its process with others a name and an address of its own (MirrorMaker's dedicated mode).
+    #[must_use]
+    pub fn with_identity(mut self, worker_id: WorkerId, advertised_url: String) -> Self {
+        self.identity = Some((worker_id, advertised_url));
+        self
     }
 
     /// Says which port the system chose for listeners with port 0.
@@ -408,7 +431,7 @@ fn advertised(typed: &TypedConfig, listeners: &[Listener]) -> Result<(bool, Stri
     })?;
     let host = match typed.optional_string("rest.advertised.host.name") {
         Some(host) if !host.is_empty() => host.to_owned(),
-        _ if listener.host.is_empty() || listener.host == "0.0.0.0" => listeners::local_host_name(),
+        _ if listener.host.is_empty() || listener.host == "0.0.0.0" => local_host_name(),
         _ => listener.host.clone(),
     };
     let port = match typed.get("rest.advertised.port") {
