@@ -8,7 +8,6 @@ use super::File;
 const LAYERS: &[(&str, &[&str])] = &[
     ("kafka-wire", &[]),
     ("kafka-wire-fuzz", &["kafka-wire"]),
-    ("kafka-wire-fuzz", &["kafka-wire"]),
     ("kafka-client", &["kafka-wire"]),
     ("kafka-embedded", &["kafka-wire"]),
     ("connect-api", &["kafka-wire"]),
@@ -19,6 +18,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("mirror-source", &["connect-api", "mirror", "kafka-client", "kafka-wire"]),
     ("mirror-checkpoint", &["connect-api", "mirror", "kafka-client", "kafka-wire"]),
     ("mirror-heartbeat", &["connect-api", "mirror", "kafka-client", "kafka-wire"]),
+    ("mirror-files", &["connect-api", "mirror"]),
     (
         "portage",
         &[
@@ -30,6 +30,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "kafka-embedded",
             "kafka-wire",
             "mirror",
+            "mirror-files",
             "mirror-source",
             "mirror-checkpoint",
             "mirror-heartbeat",

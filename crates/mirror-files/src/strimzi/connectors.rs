@@ -1,0 +1,139 @@
+//! The connectors of one mirror.
+
+use super::clusters::{Cluster, texts};
+use super::{Context, Shape};
+use crate::finding::{FileError, Finding};
+use crate::flow::{Connector, RunState};
+use crate::settings::Settings;
+use crate::yaml::Node;
+
+const PACKAGE: &str = "org.apache.kafka.connect.mirror.";
+
+/// Fields of a mirror and the connectors they stand for.
+const CONNECTORS: [(&str, &str); 3] = [
+    ("sourceConnector", "MirrorSourceConnector"),
+    ("heartbeatConnector", "MirrorHeartbeatConnector"),
+    ("checkpointConnector", "MirrorCheckpointConnector"),
+];
+
+/// Patterns of a mirror, the key that each sets, older names first.
+const PATTERNS: [(&str, &str); 6] = [
+    ("topicsPattern", "topics"),
+    ("topicsBlacklistPattern", "topics.exclude"),
+    ("topicsExcludePattern", "topics.exclude"),
+    ("groupsPattern", "groups"),
+    ("groupsBlacklistPattern", "groups.exclude"),
+    ("groupsExcludePattern", "groups.exclude"),
+];
+
+/// Keys that belong to a mirror as a whole: one connector that has another value than the others works on other topics.
+const OF_THE_MIRROR: [&str; 4] = [
+    "replication.policy.class",
+    "replication.policy.separator",
+    "replication.policy.internal.topic.separator.enabled",
+    "offset-syncs.topic.location",
+];
+
+/// The connectors whose fields a mirror has.
+pub(super) fn derive(
+    mirror: &Node,
+    source: &Cluster,
+    target: &Cluster,
+    shape: &Shape,
+    context: &mut Context,
+) -> Result<Vec<Connector>, FileError> {
+    let own_config =
+        |field: &str, context: &mut Context| match mirror.field(field).and_then(|node| node.field("config")) {
+            Some(config) => texts(config, context),
+            None => Ok(Settings::default()),
+        };
+    let of_source = own_config("sourceConnector", context)?;
+    let mut connectors = Vec::new();
+    for (field, class) in CONNECTORS {
+        let Some(node) = mirror.field(field).filter(|_| class != CONNECTORS[1].1 || matches!(shape, Shape::Clusters))
+        else {
+            continue;
+        };
+        let name = format!("{}->{}.{class}", source.alias, target.alias);
+        let mut own = own_config(field, context)?;
+        inherit(&of_source, &mut own, &name, context);
+        let mut settings = Settings::default();
+        // The operator of v1beta2 lets the clusters win, that of v1 the connector.
+        if matches!(shape, Shape::Clusters) {
+            settings.extend(own.clone());
+        }
+        for (side, cluster) in [("target", target), ("source", source)] {
+            let prefix = format!("{side}.cluster.");
+            let mut keys = cluster.client(context)?;
+            keys.put("alias", cluster.alias.as_str(), Some(cluster.node.line));
+            keys.extend(cluster.config(context)?);
+            settings.extend(keys.filtered(|key| Some(format!("{prefix}{key}"))));
+        }
+        if matches!(shape, Shape::Target) {
+            settings.extend(own);
+        }
+        for (field, key) in PATTERNS {
+            if let Some(pattern) = mirror.field(field) {
+                settings.put(key, pattern.text().unwrap_or_default(), Some(pattern.line));
+            }
+        }
+        for (field, key) in [("tasksMax", "tasks.max"), ("version", "connector.plugin.version")] {
+            if let Some(value) = node.field(field) {
+                settings.put(key, value.text().unwrap_or_default(), Some(value.line));
+            }
+        }
+        settings.put("connector.class", format!("{PACKAGE}{class}"), None);
+        settings.put("name", name.as_str(), None);
+        mention_offsets(node, &name, context);
+        connectors.push(Connector { name, settings, state: Some(state(node)?) });
+    }
+    Ok(connectors)
+}
+
+/// What the source connector says for the mirror as a whole holds for the others, unless they say it themselves.
+fn inherit(of_source: &Settings, own: &mut Settings, name: &str, context: &mut Context) {
+    for key in OF_THE_MIRROR {
+        let heartbeats_need_no_syncs = key == OF_THE_MIRROR[3] && name.ends_with("MirrorHeartbeatConnector");
+        let Some(given) = of_source.given(key).filter(|_| own.get(key).is_none() && !heartbeats_need_no_syncs) else {
+            continue;
+        };
+        own.give(key, given);
+        context.findings.push(Finding::warning(
+            given.line,
+            format!("{key} is given to the source connector only; {name} takes it over here, but not under Strimzi's operator"),
+            format!("give {key} to each connector of the mirror: without it they look for each other's topics under other names"),
+        ));
+    }
+}
+
+fn state(node: &Node) -> Result<RunState, FileError> {
+    let Some(state) = node.field("state") else {
+        let paused = node.field("pause").and_then(Node::text) == Some("true");
+        return Ok(if paused { RunState::Paused } else { RunState::Running });
+    };
+    match state.text() {
+        Some("running") => Ok(RunState::Running),
+        Some("paused") => Ok(RunState::Paused),
+        Some("stopped") => Ok(RunState::Stopped),
+        _ => Err(FileError::at(state.line, "state must be running, paused or stopped")),
+    }
+}
+
+/// What Strimzi's operator does on demand, anyone can do over REST.
+fn mention_offsets(node: &Node, name: &str, context: &mut Context) {
+    let path = format!("/connectors/{}/offsets", name.replace("->", "-%3E"));
+    for (field, how) in [
+        ("listOffsets", format!("ask the worker instead: curl localhost:8083{path}")),
+        (
+            "alterOffsets",
+            format!(
+                "with state: stopped, tell the worker instead: curl -X PATCH -H 'Content-Type: application/json' -d @offsets.json localhost:8083{path}"
+            ),
+        ),
+    ] {
+        if let Some(found) = node.field(field) {
+            let what = format!("{field} names a ConfigMap, and there are none outside of Kubernetes");
+            context.findings.push(Finding::note(Some(found.line), what, how));
+        }
+    }
+}
