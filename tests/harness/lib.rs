@@ -53,7 +53,7 @@ pub use process::{Process, Signal};
 pub use record::{Consumed, Record, TimestampType};
 pub use rest::{Response, Rest};
 pub use shared::{Lab, Pair, clusters, lab, secured_cluster};
-pub use worker::{JavaMirrorMaker, Runtime, Worker, WorkerConfig};
+pub use worker::{MirrorMaker, Runtime, Worker, WorkerConfig};
 
 /// Settings in Kafka's words, sorted.
 pub type Properties = BTreeMap<String, String>;

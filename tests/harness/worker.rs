@@ -156,20 +156,30 @@ impl Worker {
     }
 }
 
-/// MirrorMaker 2 in dedicated mode: Java's `MirrorMaker` with an `mm2.properties` of these settings.
+/// A node of MirrorMaker 2's dedicated mode, Java's or ours, with an `mm2.properties` of these settings.
 #[derive(Debug)]
-pub struct JavaMirrorMaker {
+pub struct MirrorMaker {
     process: Process,
 }
 
-impl JavaMirrorMaker {
+impl MirrorMaker {
     /// Starts it; what it mirrors shows when it runs.
-    pub fn start(name: &str, properties: &Properties) -> Self {
+    pub fn start(runtime: Runtime, name: &str, properties: &Properties) -> Self {
         let folder = workspace::service_dir(name);
         let file = write(&folder.join("mm2.properties"), properties);
-        let mut java = dist::java(400);
-        java.arg("org.apache.kafka.connect.mirror.MirrorMaker").arg(&file);
-        Self { process: Process::spawn(name, &mut java, &folder.join("mm2.log")) }
+        let mut command = match runtime {
+            Runtime::Java => {
+                let mut java = dist::java(400);
+                java.arg("org.apache.kafka.connect.mirror.MirrorMaker");
+                java
+            }
+            Runtime::Portage => {
+                let mut portage = Command::new(portage::binary());
+                portage.arg("mirror");
+                portage
+            }
+        };
+        Self { process: Process::spawn(name, command.arg(&file), &folder.join("mm2.log")) }
     }
 
     /// Its process: to kill, freeze, and read the log of.

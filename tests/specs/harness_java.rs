@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use harness::{JavaMirrorMaker, Properties, Record, Runtime, WorkerConfig, clusters, eventually, tools};
+use harness::{MirrorMaker, Properties, Record, Runtime, WorkerConfig, clusters, eventually, tools};
 use serde_json::json;
 
 const SOON: Duration = Duration::from_secs(60);
@@ -68,7 +68,7 @@ async fn java_mirror_maker_mirrors() {
     ];
     let settings: Properties = settings.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
 
-    let mirror_maker = JavaMirrorMaker::start("java-mm", &settings);
+    let mirror_maker = MirrorMaker::start(Runtime::Java, "java-mm", &settings);
 
     eventually("the mirror has its topic", SOON, async || {
         assert!(mirror_maker.process().exited().is_none(), "{}", mirror_maker.process().log_tail());

@@ -7,6 +7,7 @@
 
 mod accepts;
 mod client_security;
+mod dedicated;
 mod delivery;
 mod delivery_bytes;
 mod delivery_logs;
@@ -22,3 +23,4 @@ mod lifecycle_restart;
 mod mirror_in_step;
 mod offsets;
 mod raw;
+mod strimzi;

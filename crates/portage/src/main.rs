@@ -4,15 +4,17 @@
 
 mod cli;
 mod logging;
+mod mirror;
 mod peers;
 mod plugins;
+mod signals;
 mod worker;
 
 use std::process::ExitCode;
 
 use clap::Parser;
 
-use cli::{Cli, Command};
+use cli::{Cli, Command, Mirror};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -26,6 +28,7 @@ fn main() -> ExitCode {
     };
     let code = match cli.command {
         Command::Worker { file } => runtime.block_on(worker::run(&file, loggers)),
+        Command::Mirror(Mirror { file, options }) => runtime.block_on(mirror::run(&file, &options.into(), loggers)),
     };
     // Plug-in code that has been abandoned must not hold up the end.
     runtime.shutdown_background();
@@ -40,6 +43,8 @@ mod exit {
     pub(crate) const FAILED: u8 = 1;
     /// The configuration can't be used.
     pub(crate) const FATAL: u8 = 2;
+    /// The configuration is right, but the program can't start with it: a port is taken.
+    pub(crate) const NOT_STARTED: u8 = 3;
     /// The second SIGTERM or SIGINT.
     pub(crate) const KILLED: u8 = 143;
 }

@@ -10,13 +10,13 @@ use connect_runtime::loggers::Loggers;
 use connect_runtime::worker::{RunningWorker, Worker};
 use connect_runtime::worker_config::WorkerConfig;
 use kafka_client::Budget;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tracing::{error, info, warn};
 
 use crate::exit;
 use crate::peers::Peers;
 use crate::plugins::plugins;
+use crate::signals::Signals;
 
 /// Runs a worker until it is told to stop, and answers with the exit code.
 pub(crate) async fn run(file: &Path, loggers: Arc<Loggers>) -> u8 {
@@ -34,12 +34,12 @@ pub(crate) async fn run(file: &Path, loggers: Arc<Loggers>) -> u8 {
         Ok(bound) => bound,
         Err(error) => {
             error!("{error}");
-            return exit::FATAL;
+            return exit::NOT_STARTED;
         }
     };
-    let (mut term, mut interrupt) = match (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) {
-        (Ok(term), Ok(interrupt)) => (term, interrupt),
-        (Err(error), _) | (_, Err(error)) => {
+    let mut signals = match Signals::new() {
+        Ok(signals) => signals,
+        Err(error) => {
             error!(%error, "cannot listen for signals");
             return exit::FATAL;
         }
@@ -56,7 +56,7 @@ pub(crate) async fn run(file: &Path, loggers: Arc<Loggers>) -> u8 {
 
     let failed = tokio::select! {
         failed = worker.wait_fatal() => Some(failed),
-        () = asked(&mut term, &mut interrupt) => None,
+        () = signals.next() => None,
     };
     if let Some(failed) = failed {
         error!("the worker can't go on: {failed}");
@@ -66,12 +66,12 @@ pub(crate) async fn run(file: &Path, loggers: Arc<Loggers>) -> u8 {
     stop_serving.send_replace(true);
     tokio::select! {
         code = stop(&worker, serving) => code,
-        () = asked(&mut term, &mut interrupt) => exit::KILLED,
+        () = signals.next() => exit::KILLED,
     }
 }
 
 /// Binds every listener, so that `/health` answers before anything else happens.
-async fn listen(mut config: WorkerConfig) -> Result<(WorkerConfig, Vec<Server>), String> {
+pub(crate) async fn listen(mut config: WorkerConfig) -> Result<(WorkerConfig, Vec<Server>), String> {
     let mut servers = Vec::new();
     for listener in config.listeners().to_vec() {
         if listener.https {
@@ -120,11 +120,4 @@ async fn stop(worker: &RunningWorker, serving: Serving) -> u8 {
     }
     info!("stopped");
     code
-}
-
-async fn asked(term: &mut Signal, interrupt: &mut Signal) {
-    tokio::select! {
-        _ = term.recv() => {}
-        _ = interrupt.recv() => {}
-    }
 }
