@@ -40,8 +40,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("xtask", &[]),
 ];
 
-/// For tests alone, any crate may name these.
-const FOR_TESTS: &[&str] = &["kafka-embedded"];
+/// For tests alone, any crate may name the first; the others are named by those whom they test.
+const FOR_TESTS: &[(&str, &[&str])] = &[("kafka-embedded", &[]), ("kafka-client", &["kafka-embedded"])];
 
 /// Crates from outside that only some of ours may name.
 const RESERVED: &[(&str, &[&str])] = &[
@@ -51,7 +51,7 @@ const RESERVED: &[(&str, &[&str])] = &[
     // In the specs it asks our connections for what no call of ours does.
     ("kafka-protocol", &["kafka-client", "kafka-embedded", "system-tests"]),
     // The independent witness: traffic of the demo, and the specs. Never the product's own data path.
-    ("rskafka", &["portage", "system-tests"]),
+    ("rskafka", &["portage", "kafka-embedded", "system-tests"]),
     (
         "tokio",
         &[
@@ -85,7 +85,9 @@ fn manifest_faults(path: &Path, name: &str, manifest: &str) -> Vec<String> {
     };
     let mut faults = Vec::new();
     for (section, dependency) in dependencies(manifest) {
-        let for_tests = section == "dev-dependencies" && FOR_TESTS.contains(&dependency);
+        let may_test =
+            |(tool, users): &(&str, &[&str])| *tool == dependency && (users.is_empty() || users.contains(&name));
+        let for_tests = section == "dev-dependencies" && FOR_TESTS.iter().any(may_test);
         let ours = LAYERS.iter().any(|(layer, _)| *layer == dependency);
         if ours && !allowed.contains(&dependency) && !for_tests {
             faults.push(format!("{path}: {name} may not depend on {dependency}"));
