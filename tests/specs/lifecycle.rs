@@ -1,7 +1,7 @@
 //! What the specs on a worker's life share: mirrors as people configure them, records that keep coming, and looks at what
 //! a worker has stored.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -232,13 +232,31 @@ impl Runs {
 
     /// Each number below `count`, once, in order.
     pub(crate) fn once(count: usize) -> Self {
-        Self(vec![0..count])
+        Self(std::iter::once(0..count).collect())
     }
 
     /// Each number below `count` in order, beginning anew at `resumed` once: after the number before `died`.
     pub(crate) fn twice(died: usize, resumed: usize, count: usize) -> Self {
         if died == resumed { Self::once(count) } else { Self(vec![0..died, resumed..count]) }
     }
+}
+
+/// Numbers in the order in which each was read first: what at-least-once delivery keeps.
+pub(crate) fn first_occurrences(values: &[String]) -> Runs {
+    let mut seen = BTreeSet::new();
+    let first: Vec<String> = values.iter().filter(|value| seen.insert(value.as_str())).cloned().collect();
+    Runs::of(&first)
+}
+
+/// Who runs the connector and the tasks of a status.
+pub(crate) fn workers(status: &Value) -> Vec<&str> {
+    let units = std::iter::once(&status["connector"]).chain(status["tasks"].as_array().into_iter().flatten());
+    units.filter_map(|unit| unit["worker_id"].as_str()).collect()
+}
+
+/// What statuses call a worker.
+pub(crate) fn id(worker: &Worker) -> String {
+    worker.rest().url().replace("http://", "")
 }
 
 impl std::fmt::Debug for Runs {

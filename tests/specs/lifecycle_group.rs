@@ -7,25 +7,15 @@
 use std::collections::BTreeSet;
 
 use harness::{Runtime, Worker, WorkerConfig, clusters};
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::lifecycle::{Config, arrive, gone, run, runs, shows, write};
+use crate::lifecycle::{Config, Runs, arrive, first_occurrences, gone, id, run, runs, shows, workers, write};
 
 /// Two workers of a new group; the first one leads it.
 async fn two(name: &str) -> (Worker, Worker) {
     let target = &clusters().await.target;
     let group = WorkerConfig::new(target, name).with("session.timeout.ms", "3000").with("heartbeat.interval.ms", "500");
     (group.start(Runtime::Portage).await, group.start(Runtime::Portage).await)
-}
-
-/// Who runs the connector and the tasks of a status.
-fn workers(status: &Value) -> Vec<&str> {
-    let units = std::iter::once(&status["connector"]).chain(status["tasks"].as_array().unwrap());
-    units.map(|unit| unit["worker_id"].as_str().unwrap()).collect()
-}
-
-fn id(worker: &Worker) -> String {
-    worker.rest().url().replace("http://", "")
 }
 
 /// A mirror of a topic of four partitions in four tasks.
@@ -103,12 +93,7 @@ async fn killed(name: &str, pick: impl Fn(Worker, Worker) -> (Worker, Worker)) {
     for partition in 0..4 {
         // At least once: what the victim had not stored comes again.
         let mirrored = arrive(&pair.target, &remote, partition, 100).await;
-        let mut seen = BTreeSet::new();
-        let first: Vec<&String> = mirrored.iter().filter(|value| seen.insert(value.as_str())).collect();
-        assert!(
-            first.iter().map(|value| value.parse::<usize>().unwrap()).eq(0..100),
-            "partition {partition}: {first:?}"
-        );
+        assert_eq!(first_occurrences(&mirrored), Runs::once(100), "partition {partition}");
     }
 }
 
