@@ -26,3 +26,4 @@ mod mirror_in_step;
 mod offsets;
 mod raw;
 mod strimzi;
+mod takeover;

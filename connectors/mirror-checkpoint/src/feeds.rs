@@ -106,7 +106,8 @@ pub(crate) struct Feeds {
 }
 
 impl Feeds {
-    /// `restored`: checkpoints of an earlier life are known, so that older syncs may be used as well (KAFKA-15905).
+    /// `restored`: checkpoints of an earlier life are known, so that older syncs may be used as well (KAFKA-15905). Exact
+    /// translation uses all of them in any case: checkpoints do not go back from it, and no sync lies too late.
     pub(crate) fn new(config: &ConfigMap, policy: &ReplicationPolicy, exact: bool, restored: bool) -> Self {
         let text = |key: &str, default: &'static str| config.get(key).map_or(default, |value| value.trim()).to_owned();
         let source = text("source.cluster.alias", "");
@@ -116,7 +117,7 @@ impl Feeds {
             let target = text("target.cluster.alias", "target");
             (ClientRole::OffsetSyncsSourceConsumer, policy.offset_syncs_topic(&target))
         };
-        let syncs = Feed::new(role, topic, Syncs(Some(OffsetSyncStore::new(!restored))));
+        let syncs = Feed::new(role, topic, Syncs(Some(OffsetSyncStore::new(!exact && !restored))));
         let runs = exact.then(|| {
             let topic = ReplicationPolicy::offset_runs_topic(&source);
             Feed::new(ClientRole::OffsetRunsTargetConsumer, topic, RunsStore::default())

@@ -8,6 +8,7 @@
 //! | [`translator`] | one committed offset to one target offset (pure) |
 //! | `feeds` | follows the topics of offset syncs and offset runs, restores checkpoints |
 //! | `logs` | what source and target topics are now: ids, beginnings, ends |
+//! | `comparison`, `pieces` | what others have mirrored: a little of both logs, read and compared |
 //! | `rounds` | the work of a task: fetch, translate, write checkpoints, commit on the target |
 //! | `group_offsets` | commits on the target, if nobody is at work there |
 //! | [`numbers`] | what is shown of each group |
@@ -17,12 +18,14 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod clients;
+mod comparison;
 mod connector;
 mod feeds;
 mod group_offsets;
 mod groups;
 mod logs;
 pub mod numbers;
+mod pieces;
 mod rounds;
 mod task;
 pub mod translator;

@@ -22,6 +22,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 use tracing::{debug, info, warn};
 
+use crate::comparison::{BEFORE, Comparison, Question};
 use crate::feeds::{self, Feeds};
 use crate::group_offsets::GroupSyncs;
 use crate::logs::Logs;
@@ -46,6 +47,7 @@ pub(crate) struct Rounds {
     numbers: Arc<Numbers>,
     standings: Standings,
     feeds: Feeds,
+    comparison: Comparison,
     checkpoints: CheckpointView,
     syncs: GroupSyncs,
     /// Why partitions of groups have no checkpoint, as it was said last.
@@ -78,6 +80,7 @@ impl Rounds {
         Ok(Self {
             numbers: Arc::new(Numbers::new(&source_alias, &target_alias, admins)),
             standings: Standings::new(),
+            comparison: Comparison::new(config.clone()),
             feeds: Feeds::new(&config, &policy, mode == Mode::Exact, restored),
             source: source.admin(),
             target: target.admin(),
@@ -145,10 +148,19 @@ impl Rounds {
             }
             Mode::Mm2 => Logs::default(),
         };
+        let answers: Vec<Answer> =
+            wanted.iter().map(|wanted| self.translate(wanted, wanted.committed.offset, &logs)).collect();
+        let open = wanted.iter().zip(&answers).filter_map(|(wanted, answer)| self.question(wanted, *answer, &logs));
+        let open = open.collect();
+        self.comparison.look(open, &self.source, &self.target).await;
         let mut news = Vec::new();
         self.standings.clear();
-        for wanted in wanted {
-            if let Some(checkpoint) = self.checkpoint(wanted, &logs) {
+        for (wanted, answer) in wanted.into_iter().zip(answers) {
+            let answer = match logs.target(&wanted.at_target()) {
+                Some(log) => self.comparison.better(answer, &wanted.key(), wanted.committed.offset, log),
+                None => answer,
+            };
+            if let Some(checkpoint) = self.checkpoint(wanted, answer) {
                 self.syncs.changed(&checkpoint.group);
                 self.checkpoints.apply(checkpoint.clone());
                 news.push(checkpoint);
@@ -196,8 +208,7 @@ impl Rounds {
         Ok(accepted.then(|| checkpoint_topic(&self.policy, &self.source_alias, &self.target_alias, topic)))
     }
 
-    fn checkpoint(&mut self, wanted: Wanted, logs: &Logs) -> Option<Checkpoint> {
-        let answer = self.translate(&wanted, logs);
+    fn checkpoint(&mut self, wanted: Wanted, answer: Answer) -> Option<Checkpoint> {
         let standings = self.standings.entry(wanted.group.clone()).or_default();
         *standings.entry(standing(&answer)).or_default() += 1;
         let Wanted { group, source, target_topic, committed } = wanted;
@@ -243,19 +254,50 @@ impl Rounds {
         written.then_some(checkpoint)
     }
 
-    fn translate(&self, wanted: &Wanted, logs: &Logs) -> Answer {
-        let Wanted { source, target_topic, committed, .. } = wanted;
-        let partition = mirror::TopicPartition::new(source.topic.clone(), source.partition);
-        let by_syncs: Translated = self.feeds.syncs.store().get().translate(&partition, committed.offset);
-        let by_runs = match &self.feeds.runs {
+    /// What runs and offset syncs say about an offset of the partition.
+    fn translate(&self, wanted: &Wanted, offset: i64, logs: &Logs) -> Answer {
+        let by_syncs: Translated = self.feeds.syncs.store().get().translate(&wanted.key().source, offset);
+        let by_runs = self.by_runs(wanted, offset, logs);
+        answer(self.mode, by_runs, by_syncs, logs.target(&wanted.at_target()))
+    }
+
+    fn by_runs(&self, wanted: &Wanted, offset: i64, logs: &Logs) -> Translation {
+        match &self.feeds.runs {
             None => Translation::Unknown { reason: UnknownReason::NoMap, earliest: None },
             Some(runs) => {
-                let key = RunsKey { source: partition, target_topic: target_topic.clone() };
-                let ids = logs.ids(&source.topic, target_topic);
-                runs.store().translate(&key, ids, committed.offset)
+                let ids = logs.ids(&wanted.source.topic, &wanted.target_topic);
+                runs.store().translate(&wanted.key(), ids, offset)
             }
-        };
-        let log = logs.target(&TopicPartition::new(target_topic.as_str(), source.partition));
-        answer(self.mode, by_runs, by_syncs, log)
+        }
+    }
+
+    /// What is to be found out by comparing records.
+    fn question(&self, wanted: &Wanted, answer: Answer, logs: &Logs) -> Option<Question> {
+        match answer {
+            _ if self.mode == Mode::Mm2 => return None,
+            Answer::At { exact: true, .. } => return None,
+            Answer::Nowhere(NotTranslated::Recreated | NotTranslated::NotReady) => return None,
+            Answer::At { .. } | Answer::Nowhere(NotTranslated::NotMirrored | NotTranslated::TooOld) => {}
+        }
+        let committed = wanted.committed.offset;
+        Some(Question {
+            key: wanted.key(),
+            ids: logs.ids(&wanted.source.topic, &wanted.target_topic),
+            committed,
+            log: logs.target(&wanted.at_target())?,
+            floor: self.translate(wanted, (committed - BEFORE).max(0), logs).offset(),
+            ahead: matches!(self.by_runs(wanted, committed, logs), Translation::NotYetMirrored { .. }),
+        })
+    }
+}
+
+impl Wanted {
+    fn key(&self) -> RunsKey {
+        let source = mirror::TopicPartition::new(self.source.topic.clone(), self.source.partition);
+        RunsKey { source, target_topic: self.target_topic.clone() }
+    }
+
+    fn at_target(&self) -> TopicPartition {
+        TopicPartition::new(self.target_topic.as_str(), self.source.partition)
     }
 }

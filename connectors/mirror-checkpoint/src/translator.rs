@@ -73,10 +73,13 @@ pub fn answer(mode: Mode, by_runs: Translation, by_syncs: Translated, log: Optio
         }
         Translation::NotYetMirrored { .. } | Translation::Unknown { .. } => {}
     }
+    // A sync that points behind the end is about records that the target does not have any more, or about another topic of
+    // this name: what has been written since may be anything.
+    let valid = by_syncs.offset().filter(|offset| *offset <= log.end).map(|offset| offset.max(log.start));
     // Neither of them is past an unread record: the later one repeats less.
-    let by_syncs = by_syncs.offset().map(|offset| offset.min(log.end).max(log.start));
-    match by_runs.safe().max(by_syncs) {
+    match by_runs.safe().max(valid) {
         Some(offset) => Answer::At { offset, exact: false },
+        None if by_syncs.offset().is_some() => Answer::Nowhere(NotTranslated::NotMirrored),
         None => by_sync_alone,
     }
 }
@@ -110,8 +113,11 @@ mod tests {
     }
 
     #[test]
-    fn syncs_do_not_point_behind_the_end_of_a_target_that_has_lost_records() {
-        assert_eq!(answer(Mode::Exact, NO_MAP, Translated::Offset(400), LOG), at(300, false));
+    fn syncs_that_point_behind_the_end_of_the_target_mean_nothing() {
+        let nowhere = answer(Mode::Exact, NO_MAP, Translated::Offset(301), LOG);
+
+        assert_eq!(nowhere, Answer::Nowhere(NotTranslated::NotMirrored));
+        assert_eq!(answer(Mode::Exact, NO_MAP, Translated::Offset(300), LOG), at(300, false));
     }
 
     #[test]

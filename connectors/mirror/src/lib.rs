@@ -9,6 +9,7 @@
 //! - bytes: [`record`] (MirrorMaker's own topics), [`source_offsets`] and [`alter_offsets`] (the offsets topic);
 //! - configuration: [`config_def`] (keys), [`config`] (rules and clients), [`assignment`] (shares of tasks);
 //! - offsets: [`offset_sync_writer`] and [`offset_sync_store`] (as Java translates), [`runs`] (exactly),
+//!   [`side_by_side`] (exactly, what others have mirrored),
 //!   [`checkpoint_view`] and [`group_sync`] (what is written for groups);
 //! - topics: [`config_sync`], [`acl_sync`] with [`principal_rules`]; and [`loss`]: whether the source still is what it was.
 //!
@@ -35,6 +36,7 @@ pub mod policy;
 pub mod principal_rules;
 pub mod record;
 pub mod runs;
+pub mod side_by_side;
 pub mod source_offsets;
 pub mod topic_partition;
 
