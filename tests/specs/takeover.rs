@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use harness::{
-    Consumed, GroupOffset, JavaMirrorMaker, KafkaCluster, Pair, Properties, Record, Runtime, WorkerConfig, clusters,
+    Consumed, GroupOffset, KafkaCluster, MirrorMaker, Pair, Properties, Record, Runtime, WorkerConfig, clusters,
     eventually,
 };
 
@@ -56,8 +56,8 @@ fn mm2_properties(pair: &Pair) -> Properties {
 }
 
 /// Starts MirrorMaker and waits until it has mirrored `count` records of partition 0.
-async fn java(pair: &Pair, name: &str, count: i64) -> JavaMirrorMaker {
-    let mirror_maker = JavaMirrorMaker::start(name, &mm2_properties(pair));
+async fn java(pair: &Pair, name: &str, count: i64) -> MirrorMaker {
+    let mirror_maker = MirrorMaker::start(Runtime::Java, name, &mm2_properties(pair));
     eventually(&format!("{name} has mirrored {count} records"), SOON, async || {
         assert!(mirror_maker.process().exited().is_none(), "{}", mirror_maker.process().log_tail());
         match end_offset(&pair.target, REMOTE, 0).await {
