@@ -42,7 +42,12 @@ impl Rest {
         format!("http://{}", self.address)
     }
 
-    /// With this header in every request.
+    /// `host:port`.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// With this header in every request. A content type takes the place of JSON's; an empty one is not sent at all.
     #[must_use]
     pub fn header(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.to_owned(), value.to_owned()));
@@ -123,11 +128,14 @@ impl Rest {
     async fn exchange(&self, method: &str, path: &str, body: Option<&str>) -> io::Result<Response> {
         let mut worker = TcpStream::connect(&self.address).await?;
         let mut request = format!("{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n", self.address);
-        for (name, value) in &self.headers {
+        for (name, value) in self.headers.iter().filter(|(_, value)| !value.is_empty()) {
             request += &format!("{name}: {value}\r\n");
         }
         if let Some(body) = body {
-            request += &format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len());
+            if !self.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-type")) {
+                request += "Content-Type: application/json\r\n";
+            }
+            request += &format!("Content-Length: {}\r\n", body.len());
         }
         request += "\r\n";
         request += body.unwrap_or_default();

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 mod ci;
+mod compare;
 mod kafka;
 mod perf;
 mod run;
@@ -17,6 +18,7 @@ usage: cargo xtask COMMAND
   ci                   fmt, clippy, tidy, then test
   tidy                 the rules no compiler checks: who depends on whom, where there is no clock, links, paths
   perf                 MB/s, CPU seconds a GB and peak memory of mirroring between two real brokers
+  compare rest         what Java's Connect worker and ours answer differently to the same requests
   kafka up             two clusters on loopback to play with
   kafka status         where they are
   kafka down           end them, and their data
@@ -30,6 +32,7 @@ fn main() -> ExitCode {
         ["ci"] => ci::ci(),
         ["tidy"] => tidy::tidy(),
         ["perf"] => perf::perf(),
+        ["compare", "rest"] => compare::rest(),
         ["kafka", "up"] => kafka::up(),
         ["kafka", "status"] => kafka::status(),
         ["kafka", "down"] => kafka::down(),
