@@ -47,7 +47,8 @@ pub(crate) fn differences(java: &Response, ours: &Response) -> Vec<Difference> {
     let mut found = Found { statuses: format!("{}/{}", java.status, ours.status), list: Vec::new() };
     note(&mut found, "status", &java.status.to_string(), &ours.status.to_string());
     for &name in HEADERS {
-        let of = |answer: &Response| answer.headers.get(name).map_or(ABSENT.to_owned(), |value| comparable(name, value));
+        let of =
+            |answer: &Response| answer.headers.get(name).map_or(ABSENT.to_owned(), |value| comparable(name, value));
         note(&mut found, &format!("header {name}"), &of(java), &of(ours));
     }
     match (serde_json::from_str::<Value>(&java.body), serde_json::from_str::<Value>(&ours.body)) {
@@ -125,7 +126,8 @@ fn by_name(items: &[Value]) -> Option<Named<'_>> {
 }
 
 fn compare_named(found: &mut Found, at: &str, java: &Named<'_>, ours: &Named<'_>) {
-    let get = |named: &Named<'_>, name: &str| named.iter().find(|(of, _)| of == name).map(|(_, value)| (*value).clone());
+    let get =
+        |named: &Named<'_>, name: &str| named.iter().find(|(of, _)| of == name).map(|(_, value)| (*value).clone());
     let names: BTreeSet<&String> = java.iter().chain(ours).map(|(name, _)| name).collect();
     for name in names {
         compare(found, &format!("{at}[{name}]"), get(java, name).as_ref(), get(ours, name).as_ref());
@@ -135,7 +137,6 @@ fn compare_named(found: &mut Found, at: &str, java: &Named<'_>, ours: &Named<'_>
         named.iter().map(|(name, _)| name.clone()).filter(|name| get(other, name).is_some()).collect()
     };
     let (java, ours) = (common(java, ours), common(ours, java));
-    if java != ours {
-        note(found, &format!("{at} order"), &java.join(","), &ours.join(","));
-    }
+    let same = java.iter().zip(&ours).take_while(|(java, ours)| java == ours).count();
+    note(found, &format!("{at} order"), &java[same..].join(","), &ours[same..].join(","));
 }

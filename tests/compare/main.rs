@@ -27,9 +27,11 @@ const SETTLES_WITHIN: Duration = Duration::from_secs(20);
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let verbose = std::env::args().any(|argument| argument == "-v");
+    let began = Instant::now();
     let mut report = Report { verbose, ..Report::default() };
     open_workers(&mut report).await;
     guarded::compare(&mut report).await;
+    println!("{:.0} s", began.elapsed().as_secs_f64());
     report.conclude()
 }
 

@@ -268,8 +268,7 @@ fn plugins() -> Vec<Ask> {
 }
 
 fn validation(topics: &Topics) -> Vec<Ask> {
-    let validate =
-        |class: &str, body: Value| send("PUT", &format!("/connector-plugins/{class}/config/validate"), body);
+    let validate = |class: &str, body: Value| send("PUT", &format!("/connector-plugins/{class}/config/validate"), body);
     let with = |class: &str, changes: Value| validate(class, changed(mirror(topics), changes.clone())).note(&changes);
     let mut asks = vec![
         send("PUT", "/connector-plugins/MirrorSource/config/validate", ""),
@@ -317,9 +316,8 @@ fn validation(topics: &Topics) -> Vec<Ask> {
 }
 
 fn refused_configs(topics: &Topics) -> Vec<Ask> {
-    let put = |changes: Value| {
-        send("PUT", "/connectors/x/config", changed(mirror(topics), changes.clone())).note(&changes)
-    };
+    let put =
+        |changes: Value| send("PUT", "/connectors/x/config", changed(mirror(topics), changes.clone())).note(&changes);
     let create = |name: &str, changes: Value| {
         let config = changed(mirror(topics), changes.clone());
         send("POST", "/connectors", json!({"name": name, "config": config})).note(&json!([name, changes]))
@@ -381,6 +379,8 @@ fn life(topics: &Topics) -> Vec<Ask> {
         send("PATCH", "/connectors/m/config", json!({})),
         send("PATCH", "/connectors/m/config", json!({"connector.class": null})),
         send("PATCH", "/connectors/m/config", json!({"name": "other"})),
+        // So that what follows is about the same config.
+        send("PATCH", "/connectors/m/config", json!({"name": "m"})),
         send("PATCH", "/connectors/m/config", json!({"tasks.max": "many"})),
         send("PATCH", "/connectors/m/config", json!({"a": {"b": 1}})),
         ask("PUT", "/connectors/m/pause"),
@@ -622,7 +622,9 @@ fn internal() -> Vec<Ask> {
         ask.header("X-Connect-Authorization", mac).header("X-Connect-Request-Signature-Algorithm", algorithm)
     };
     let mut asks = Vec::new();
-    for (method, path) in [("POST", "/connectors/m/tasks"), ("PUT", "/connectors/m/fence"), ("POST", "/connectors/x/tasks")] {
+    for (method, path) in
+        [("POST", "/connectors/m/tasks"), ("PUT", "/connectors/m/fence"), ("POST", "/connectors/x/tasks")]
+    {
         let body = || if method == "POST" { send(method, path, "[]") } else { ask(method, path) };
         asks.push(body());
         asks.push(body().header("X-Connect-Authorization", "AAAA"));

@@ -26,7 +26,7 @@ pub(crate) async fn get(call: Call) -> Answer {
         .service
         .loggers()
         .into_iter()
-        .find(|logger| logger.name == name)
+        .find(|logger| logger.name == name || logger.name == "root" && name.eq_ignore_ascii_case("root"))
         .ok_or_else(|| RestError::not_found(format!("Logger {name} not found.")))?;
     Ok(answer(StatusCode::OK, &json!({"level": logger.level, "last_modified": logger.last_modified_ms})))
 }
@@ -34,19 +34,23 @@ pub(crate) async fn get(call: Call) -> Answer {
 /// `PUT /admin/loggers/{l}`, on this worker or with `scope=cluster` on all.
 pub(crate) async fn set(call: Call) -> Answer {
     let body = call.object_body()?;
-    let level = body
-        .get("level")
-        .and_then(Json::as_str)
-        .ok_or_else(|| RestError::bad_request("Desired 'level' parameter was not specified in request."))?;
+    let level = match body.get("level") {
+        Some(Json::String(level)) => level.clone(),
+        Some(level @ (Json::Number(_) | Json::Bool(_))) => level.to_string(),
+        Some(Json::Array(_) | Json::Object(_)) => return Err(RestError::bad_request("\"level\" must be a string.")),
+        None | Some(Json::Null) => {
+            return Err(RestError::bad_request("Desired 'level' parameter was not specified in request."));
+        }
+    };
     let logger = call.param(0);
-    if !call.service.is_logger_level(level) {
+    if !call.service.is_logger_level(&level) {
         // 404 for a wrong level is Java's answer, and tools expect it.
         return Err(RestError::not_found(format!("invalid log level '{level}'.")));
     }
     if call.query("scope").is_some_and(|scope| scope.eq_ignore_ascii_case("cluster")) {
-        let command = Command::SetClusterLoggerLevel { logger: logger.to_owned(), level: level.to_owned() };
+        let command = Command::SetClusterLoggerLevel { logger: logger.to_owned(), level };
         return done(call.submit_or_forward(command).await?, StatusCode::NO_CONTENT);
     }
-    let changed = call.service.set_logger_level(logger, level).unwrap_or_default();
+    let changed = call.service.set_logger_level(logger, &level).unwrap_or_default();
     Ok(answer(StatusCode::OK, &json!(changed)))
 }

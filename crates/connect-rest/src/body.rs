@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use axum::http::StatusCode;
 use connect_api::ConfigMap;
 use connect_api::record::{SourceOffset, SourcePartition};
 use connect_herder::config_log::TargetState;
@@ -20,14 +19,8 @@ pub(crate) struct CreateConnector {
 }
 
 impl Call {
-    /// The body as JSON. A body that is declared as something else is a 415.
+    /// The body as JSON.
     pub(crate) fn json_body(&self) -> Result<Json, RestError> {
-        if let Some(content_type) = self.header("content-type") {
-            let media = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-            if media != "application/json" {
-                return Err(RestError::plain(StatusCode::UNSUPPORTED_MEDIA_TYPE));
-            }
-        }
         if self.body.iter().all(u8::is_ascii_whitespace) {
             return Err(RestError::bad_request("The request has no body; a JSON document is expected."));
         }
@@ -47,9 +40,21 @@ impl Call {
     pub(crate) fn config_body(&self) -> Result<ConfigMap, RestError> {
         config(self.object_body()?)
     }
+
+    /// The body as a flat config, and the keys that have no value.
+    pub(crate) fn config_body_and_nulls(&self) -> Result<(ConfigMap, Vec<String>), RestError> {
+        let mut object = self.object_body()?;
+        let nulls: Vec<String> =
+            object.iter().filter(|(_, value)| value.is_null()).map(|(key, _)| key.clone()).collect();
+        object.retain(|_, value| !value.is_null());
+        Ok((config(object)?, nulls))
+    }
 }
 
-/// Reads the body of `POST /connectors`.
+/// Java's sentence for a config key without a value.
+pub(crate) const NULL_VALUE: &str = "Null value can not be supplied as the configuration value.";
+
+/// Reads the body of `POST /connectors`. A name that is missing is empty: what is wrong with that, validation says.
 pub(crate) fn create_connector(mut body: Map<String, Json>) -> Result<CreateConnector, RestError> {
     let config_field = body.remove("config");
     let name_field = body.remove("name");
@@ -73,9 +78,6 @@ pub(crate) fn create_connector(mut body: Map<String, Json>) -> Result<CreateConn
             return Err(RestError::bad_request(format!("\"name\" must be a string, not {}.", kind(&other))));
         }
     };
-    if name.is_empty() {
-        return Err(RestError::bad_request("Connector name is missing."));
-    }
     let initial_state = match state_field {
         None | Some(Json::Null) => None,
         Some(state) => Some(state.as_str().and_then(initial_state).ok_or_else(|| {
@@ -100,9 +102,7 @@ pub(crate) fn config(object: Map<String, Json>) -> Result<ConfigMap, RestError> 
         .into_iter()
         .map(|(key, value)| match text(&key, value)? {
             Some(value) => Ok((key, value)),
-            None => Err(RestError::bad_request(format!(
-                "Null value can not be supplied as the configuration value. (key {key})"
-            ))),
+            None => Err(RestError::bad_request(format!("{NULL_VALUE} (key {key})"))),
         })
         .collect()
 }
@@ -159,6 +159,9 @@ pub(crate) fn offsets(body: Map<String, Json>) -> Result<Vec<(SourcePartition, O
         .iter()
         .map(|item| {
             let item = item.as_object().ok_or_else(|| wrong("An entry must be an object"))?;
+            if let Some(unknown) = item.keys().find(|key| !matches!(key.as_str(), "partition" | "offset")) {
+                return Err(wrong(&format!("Unrecognized field \"{unknown}\"")));
+            }
             let partition = item
                 .get("partition")
                 .and_then(Json::as_object)

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use axum::http::{HeaderMap, Method};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
+use connect_herder::command::Command;
 use connect_herder::ids::ConnectorName;
 use connect_herder::service::HerderService;
-use connect_herder::view::ClusterView;
+use connect_herder::view::{ClusterView, Stage};
 use serde_json::Value as Json;
 
 use crate::error::RestError;
@@ -17,6 +18,8 @@ use crate::forward::Forwarder;
 pub(crate) struct Call {
     pub(crate) service: Arc<dyn HerderService>,
     pub(crate) forwarder: Arc<Forwarder>,
+    /// What the client speaks: `http` or `https`.
+    pub(crate) scheme: &'static str,
     pub(crate) method: Method,
     /// The path as sent, percent-encoded, without trailing slash.
     pub(crate) path: String,
@@ -45,6 +48,15 @@ impl Call {
     /// The snapshot to answer from.
     pub(crate) fn view(&self) -> Arc<ClusterView> {
         self.service.view()
+    }
+
+    /// Waits until the worker has read its topics and is a member of its group: before that its snapshot tells of nothing.
+    /// Java queues such requests, too; the herder says after 90 s what it is busy with.
+    pub(crate) async fn started(&self) -> Result<(), RestError> {
+        if matches!(self.view().stage, Stage::Starting(_)) {
+            self.service.submit(Command::Ping).await?;
+        }
+        Ok(())
     }
 
     /// The last value of a query parameter.

@@ -75,19 +75,27 @@ pub(crate) async fn put_config(call: Call) -> Answer {
 pub(crate) async fn patch_config(call: Call) -> Answer {
     let name = call.connector();
     let patch = body::patch(call.object_body()?)?;
+    if let Some(Some(given)) = patch.get("name") {
+        same_name(&name, given)?;
+    }
     put_answer(&call, call.submit_or_forward(Command::PatchConnector { name, patch }).await?)
 }
 
 fn with_name(name: &ConnectorName, mut config: ConfigMap) -> Result<ConfigMap, RestError> {
-    match config.get("name") {
-        Some(given) if given.trim() != name.as_str() => Err(RestError::bad_request(format!(
-            "Connector name configuration ({given}) doesn't match connector name in the URL ({name})"
-        ))),
-        _ => {
-            config.insert("name".to_owned(), name.to_string());
-            Ok(config)
-        }
+    if let Some(given) = config.get("name") {
+        same_name(name, given)?;
     }
+    config.insert("name".to_owned(), name.to_string());
+    Ok(config)
+}
+
+fn same_name(name: &ConnectorName, given: &str) -> Result<(), RestError> {
+    if given.trim() == name.as_str() {
+        return Ok(());
+    }
+    Err(RestError::bad_request(format!(
+        "Connector name configuration ({given}) doesn't match connector name in the URL ({name})"
+    )))
 }
 
 /// What a leader answered: our own herder, or another worker over HTTP.
@@ -108,7 +116,7 @@ fn put_answer(call: &Call, answered: Answered) -> Answer {
 fn created(call: &Call, info: &ConnectorInfo) -> Response {
     let mut response = answer(StatusCode::CREATED, &entities::connector_info(info));
     let host = call.header("host").unwrap_or("localhost");
-    let location = format!("http://{host}/connectors/{}", encode_segment(info.name.as_str()));
+    let location = format!("{}://{host}/connectors/{}", call.scheme, encode_segment(info.name.as_str()));
     if let Ok(location) = HeaderValue::from_str(&location) {
         response.headers_mut().insert(header::LOCATION, location);
     }
@@ -153,19 +161,16 @@ pub(crate) async fn tasks(call: Call) -> Answer {
 
 /// `GET /connectors/{c}/tasks/{t}/status`.
 pub(crate) async fn task_status(call: Call) -> Answer {
-    let task = task_of(&call)?;
-    let view = call.view();
-    let status = view
-        .status
-        .tasks(&task.connector)
-        .get(&task.task)
-        .ok_or_else(|| RestError::not_found(format!("No status found for task {task}")))?;
-    Ok(answer(StatusCode::OK, &entities::task_state(task.task, status)))
+    let (view, name, number) = (call.view(), call.connector(), task_number(&call)?);
+    let found = u32::try_from(number).ok().and_then(|id| Some((id, view.status.tasks(&name).get(&id)?)));
+    let (id, status) =
+        found.ok_or_else(|| RestError::not_found(format!("No status found for task {name}-{number}")))?;
+    Ok(answer(StatusCode::OK, &entities::task_state(id, status)))
 }
 
-fn task_of(call: &Call) -> Result<TaskId, RestError> {
-    let number = call.param(1).parse().map_err(|_| RestError::plain(StatusCode::NOT_FOUND))?;
-    Ok(TaskId::new(call.connector(), number))
+/// What Java takes for the number of a task: there is none below 0, but asking for one is no mistake of form.
+fn task_number(call: &Call) -> Result<i32, RestError> {
+    call.param(1).parse().map_err(|_| RestError::plain(StatusCode::NOT_FOUND))
 }
 
 fn existing(call: &Call) -> Result<(std::sync::Arc<ClusterView>, ConnectorName), RestError> {
@@ -218,7 +223,13 @@ pub(crate) async fn restart(call: Call) -> Answer {
 
 /// `POST /connectors/{c}/tasks/{t}/restart`.
 pub(crate) async fn restart_task(call: Call) -> Answer {
-    let command = Command::RestartTask(task_of(&call)?);
+    let (name, number) = (call.connector(), task_number(&call)?);
+    let Ok(id) = u32::try_from(number) else {
+        let known = call.view().config.contains(&name);
+        let what = if known { format!("Unknown task: {name}-{number}") } else { format!("Unknown connector: {name}") };
+        return Err(RestError::not_found(what));
+    };
+    let command = Command::RestartTask(TaskId::new(name, id));
     done(call.submit_or_forward(command).await?, StatusCode::NO_CONTENT)
 }
 

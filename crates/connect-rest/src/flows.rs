@@ -13,8 +13,9 @@ use tower::ServiceExt;
 
 use crate::error::RestError;
 use crate::forward::encode_segment;
+use crate::options::RestOptions;
+use crate::router::{TrimmedRouter, router_of};
 use crate::routes::{ROUTES, Route};
-use crate::server::{RestOptions, TrimmedRouter, router_of};
 
 /// Workers by source and target.
 pub type FlowServices = BTreeMap<(String, String), Arc<dyn HerderService>>;
@@ -29,9 +30,9 @@ pub fn flow_path(source: &str, target: &str) -> String {
     format!("{}/{}/", encode_segment(source), encode_segment(target))
 }
 
-pub(crate) fn router(flows: FlowServices, options: RestOptions) -> TrimmedRouter {
+pub(crate) fn router(flows: FlowServices, options: &RestOptions, scheme: &'static str) -> TrimmedRouter {
     let internal: Vec<&'static Route> = ROUTES.iter().filter(|route| route.internal).collect();
-    let flows = flows.into_iter().map(|(flow, service)| (flow, router_of(service, options, &internal)));
+    let flows = flows.into_iter().map(|(flow, service)| (flow, router_of(service, options.clone(), scheme, &internal)));
     let flows: Arc<BTreeMap<_, _>> = Arc::new(flows.collect());
     TrimmedRouter::new(Router::new().fallback(move |request: Request<Body>| {
         let flows = Arc::clone(&flows);

@@ -10,14 +10,14 @@ use connect_herder::command::Command;
 use connect_herder::error::HerderError;
 use connect_herder::service::SignatureError;
 use http_body_util::{BodyExt, Full, Limited};
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
 use serde_json::Value as Json;
+use tokio_rustls::rustls::ClientConfig;
 
 use crate::call::Call;
 use crate::connectors::Answered;
 use crate::error::{CONFLICTING_OPERATION, RestError};
+use crate::http_client;
+use crate::tls::TlsSource;
 
 const NO_LEADER_URL: &str = "Cannot complete request momentarily due to no known leader URL, likely because a rebalance was \
                              underway.";
@@ -28,19 +28,16 @@ const HOP_TIMEOUT: Duration = Duration::from_secs(90);
 const ANSWER_BYTES_MAX: usize = 16 << 20;
 
 /// A client for other workers.
+#[derive(Default)]
 pub(crate) struct Forwarder {
-    client: Client<HttpConnector, Full<Bytes>>,
-}
-
-impl Default for Forwarder {
-    fn default() -> Self {
-        let mut connector = HttpConnector::new();
-        connector.set_connect_timeout(Some(Duration::from_secs(5)));
-        Self { client: Client::builder(TokioExecutor::new()).build(connector) }
-    }
+    tls: Option<TlsSource<ClientConfig>>,
 }
 
 impl Forwarder {
+    pub(crate) fn new(tls: Option<TlsSource<ClientConfig>>) -> Self {
+        Self { tls }
+    }
+
     async fn send(&self, request: Request<Full<Bytes>>) -> Result<(StatusCode, HeaderMap, Bytes), RestError> {
         let target = request.uri().clone();
         let unreachable = |error: &dyn std::fmt::Display| {
@@ -50,7 +47,7 @@ impl Forwarder {
             )
         };
         let exchange = async {
-            let response = self.client.request(request).await.map_err(|error| unreachable(&error))?;
+            let response = http_client::send(request, self.tls.as_ref()).await.map_err(|error| unreachable(&error))?;
             let (parts, body) = response.into_parts();
             let body =
                 Limited::new(body, ANSWER_BYTES_MAX).collect().await.map_err(|error| unreachable(&error))?.to_bytes();
@@ -141,6 +138,12 @@ pub struct HttpPeers {
 }
 
 impl HttpPeers {
+    /// For a group whose workers speak HTTPS with each other.
+    #[must_use]
+    pub fn with_tls(tls: TlsSource<ClientConfig>) -> Self {
+        Self { forwarder: Forwarder::new(Some(tls)) }
+    }
+
     /// `POST connectors/{connector}/tasks` at another worker: task configs for the leader, as a JSON array.
     ///
     /// Anything but a 2xx is an error with the other worker's own words. `signature` is the MAC over the body, base64, and

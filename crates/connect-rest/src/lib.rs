@@ -14,15 +14,23 @@ mod entities;
 pub mod error;
 mod flows;
 mod forward;
+pub mod guard;
+mod http_client;
+mod media;
 mod metrics;
 mod offsets;
+mod options;
 mod plugins;
 mod root;
+mod router;
 pub mod routes;
 mod server;
 #[cfg(test)]
 mod tests;
+mod tls;
 
 pub use flows::{FlowServices, flow_path};
 pub use forward::HttpPeers;
-pub use server::{RestOptions, Server, bind};
+pub use options::{RestOptions, Surface};
+pub use server::{Server, bind};
+pub use tls::TlsSource;

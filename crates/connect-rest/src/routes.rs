@@ -21,6 +21,19 @@ pub struct Route {
     pub(crate) handler: Handler,
 }
 
+impl Route {
+    /// Whether it answers with JSON, if with anything.
+    pub(crate) fn answers_json(&self) -> bool {
+        self.path != "/metrics"
+    }
+
+    /// Whether it is answered from what the storage topics hold, which have to be read first. Signatures are checked
+    /// before that, so that a stranger learns nothing by waiting.
+    pub(crate) fn needs_state(&self) -> bool {
+        self.path.starts_with("/connectors") && !self.internal
+    }
+}
+
 macro_rules! routes {
     ($($method:ident $path:literal $handler:path $(, $internal:ident)?;)*) => {
         &[$(Route {

@@ -1,58 +1,38 @@
-//! The listener: folds [`ROUTES`] into a router, bounds what a client may send, and serves until told to stop.
+//! The listener: accepts connections, with TLS or without, and serves until told to stop.
 
-use std::collections::BTreeMap;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
-use axum::body::Body;
-use axum::extract::{RawPathParams, State};
-use axum::http::{HeaderValue, Method, Request, StatusCode, Uri, header};
-use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodFilter, MethodRouter};
 use connect_herder::service::HerderService;
-use http_body_util::{BodyExt, Limited};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
-use tokio::net::TcpListener;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
 use tracing::{debug, warn};
 
-use crate::call::{Answer, Call};
-use crate::error::RestError;
-use crate::flows::{self, FlowServices, Namespace};
-use crate::forward::Forwarder;
-use crate::routes::{ROUTES, Route};
-
-/// What clients may do. Explicit, so that a slow or greedy one can't harm the worker.
-#[derive(Debug, Clone, Copy)]
-pub struct RestOptions {
-    /// The largest request body, in bytes; the config topic takes no larger record anyway.
-    pub body_bytes_max: usize,
-    /// How long a client may take to send its header or its body.
-    pub read_timeout: Duration,
-}
-
-impl Default for RestOptions {
-    fn default() -> Self {
-        Self { body_bytes_max: 1 << 20, read_timeout: Duration::from_secs(30) }
-    }
-}
+use crate::flows::{self, FlowServices};
+use crate::options::RestOptions;
+use crate::router::{TrimmedRouter, router};
+use crate::tls::TlsSource;
 
 /// A bound listener that is not served yet, so that its port is known before the worker is made.
 pub struct Server {
     listener: TcpListener,
     address: SocketAddr,
+    tls: Option<TlsSource<ServerConfig>>,
 }
 
 /// Binds a listener.
 pub async fn bind(host: &str, port: u16) -> io::Result<Server> {
     let listener = TcpListener::bind((host, port)).await?;
     let address = listener.local_addr()?;
-    Ok(Server { listener, address })
+    Ok(Server { listener, address, tls: None })
 }
 
 impl Server {
@@ -62,17 +42,32 @@ impl Server {
         self.address
     }
 
+    /// Speaks HTTPS, and nothing else.
+    #[must_use]
+    pub fn with_tls(mut self, tls: TlsSource<ServerConfig>) -> Self {
+        self.tls = Some(tls);
+        self
+    }
+
     /// Serves until `stop` resolves, then lets running requests end.
     pub async fn serve(self, service: Arc<dyn HerderService>, options: RestOptions, stop: impl Future<Output = ()>) {
-        self.serve_router(router(service, options), options, stop).await;
+        let read_timeout = options.read_timeout;
+        let router = router(service, options, self.scheme());
+        self.serve_router(router, read_timeout, stop).await;
     }
 
     /// Serves the workers of MirrorMaker's dedicated mode to each other until `stop` resolves.
     pub async fn serve_flows(self, flows: FlowServices, options: RestOptions, stop: impl Future<Output = ()>) {
-        self.serve_router(flows::router(flows, options), options, stop).await;
+        let read_timeout = options.read_timeout;
+        let router = flows::router(flows, &options, self.scheme());
+        self.serve_router(router, read_timeout, stop).await;
     }
 
-    async fn serve_router(self, router: TrimmedRouter, options: RestOptions, stop: impl Future<Output = ()>) {
+    fn scheme(&self) -> &'static str {
+        if self.tls.is_some() { "https" } else { "http" }
+    }
+
+    async fn serve_router(self, router: TrimmedRouter, read_timeout: Duration, stop: impl Future<Output = ()>) {
         let graceful = GracefulShutdown::new();
         tokio::pin!(stop);
         loop {
@@ -88,13 +83,17 @@ impl Server {
                     }
                 },
             };
-            let mut builder = hyper::server::conn::http1::Builder::new();
-            builder.timer(TokioTimer::new()).header_read_timeout(options.read_timeout).max_buf_size(64 << 10);
-            let connection = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router.clone()));
-            let watched = graceful.watch(connection);
+            let connection = Connection { router: router.clone(), read_timeout, watcher: graceful.watcher() };
+            let tls = self.tls.clone();
             tokio::spawn(async move {
-                if let Err(error) = watched.await {
-                    debug!(%error, "REST connection ended");
+                match tls {
+                    None => connection.serve(stream).await,
+                    // The handshake waits for the client: nobody else may wait with it.
+                    Some(tls) => match tokio::time::timeout(read_timeout, handshake(&tls, stream)).await {
+                        Ok(Ok(stream)) => connection.serve(stream).await,
+                        Ok(Err(error)) => debug!(%error, "TLS handshake failed"),
+                        Err(_) => debug!("TLS handshake took too long"),
+                    },
                 }
             });
         }
@@ -104,145 +103,26 @@ impl Server {
     }
 }
 
-#[derive(Clone)]
-struct Shared {
-    service: Arc<dyn HerderService>,
-    forwarder: Arc<Forwarder>,
-    options: RestOptions,
+async fn handshake(
+    tls: &TlsSource<ServerConfig>,
+    stream: TcpStream,
+) -> io::Result<tokio_rustls::server::TlsStream<TcpStream>> {
+    TlsAcceptor::from(tls.now()?).accept(stream).await
 }
 
-/// The whole API over a service.
-pub(crate) fn router(service: Arc<dyn HerderService>, options: RestOptions) -> TrimmedRouter {
-    router_of(service, options, &ROUTES.iter().collect::<Vec<_>>())
+struct Connection {
+    router: TrimmedRouter,
+    read_timeout: Duration,
+    watcher: Watcher,
 }
 
-/// These routes over a service.
-pub(crate) fn router_of(
-    service: Arc<dyn HerderService>,
-    options: RestOptions,
-    routes: &[&'static Route],
-) -> TrimmedRouter {
-    let shared = Shared { service, forwarder: Arc::default(), options };
-    let mut by_path: BTreeMap<&str, MethodRouter<Shared>> = BTreeMap::new();
-    for route in routes {
-        let methods = by_path.remove(route.path).unwrap_or_default();
-        by_path.insert(route.path, methods.on(filter(&route.method), handler(route)));
-    }
-    let router = by_path.into_iter().fold(Router::new(), |router, (path, methods)| {
-        let allowed = allowed(path);
-        let methods = methods
-            .options(move || async move { ([(header::ALLOW, allowed)], StatusCode::OK) })
-            .fallback(|| async { RestError::plain(StatusCode::METHOD_NOT_ALLOWED) });
-        router.route(path, methods)
-    });
-    TrimmedRouter(router.fallback(|| async { RestError::plain(StatusCode::NOT_FOUND) }).with_state(shared))
-}
-
-fn filter(method: &Method) -> MethodFilter {
-    // ROUTES name standard methods only.
-    MethodFilter::try_from(method.clone()).unwrap_or(MethodFilter::TRACE)
-}
-
-fn allowed(path: &str) -> HeaderValue {
-    let mut methods: Vec<&str> =
-        ROUTES.iter().filter(|route| route.path == path).map(|route| route.method.as_str()).collect();
-    if methods.contains(&"GET") {
-        methods.push("HEAD");
-    }
-    methods.push("OPTIONS");
-    HeaderValue::from_str(&methods.join(",")).unwrap_or(HeaderValue::from_static("OPTIONS"))
-}
-
-fn handler(
-    route: &'static Route,
-) -> impl Fn(State<Shared>, RawPathParams, Request<Body>) -> std::pin::Pin<Box<dyn Future<Output = Response> + Send>>
-+ Clone
-+ Send
-+ Sync
-+ 'static {
-    move |State(shared), params, request| {
-        Box::pin(async move {
-            match answer(route, shared, params, request).await {
-                Ok(response) => response,
-                Err(error) => error.into_response(),
-            }
-        })
-    }
-}
-
-async fn answer(route: &Route, shared: Shared, params: RawPathParams, request: Request<Body>) -> Answer {
-    let (parts, body) = request.into_parts();
-    let body = read_body(body, shared.options).await?;
-    let namespace = parts.extensions.get::<Namespace>().map(|namespace| namespace.0.clone());
-    let call = Call {
-        service: shared.service,
-        forwarder: shared.forwarder,
-        method: parts.method,
-        path: format!("{}{}", namespace.unwrap_or_default(), parts.uri.path()),
-        params: params.iter().map(|(_, value)| value.to_owned()).collect(),
-        query: query(&parts.uri)?,
-        headers: parts.headers,
-        body,
-    };
-    (route.handler)(call).await
-}
-
-async fn read_body(body: Body, options: RestOptions) -> Result<bytes::Bytes, RestError> {
-    let limited = Limited::new(body, options.body_bytes_max).collect();
-    match tokio::time::timeout(options.read_timeout, limited).await {
-        Ok(Ok(body)) => Ok(body.to_bytes()),
-        Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => Err(RestError::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            format!("The request body is larger than {} bytes.", options.body_bytes_max),
-        )),
-        Ok(Err(error)) => Err(RestError::bad_request(format!("The request body could not be read: {error}"))),
-        Err(_) => Err(RestError::new(StatusCode::REQUEST_TIMEOUT, "The request body did not arrive in time.")),
-    }
-}
-
-fn query(uri: &Uri) -> Result<Vec<(String, String)>, RestError> {
-    axum::extract::Query::<Vec<(String, String)>>::try_from_uri(uri)
-        .map(|query| query.0)
-        .map_err(|error| RestError::bad_request(format!("The query string can't be read: {error}")))
-}
-
-/// A router that takes paths with or without trailing slashes, as Java does.
-#[derive(Clone)]
-pub(crate) struct TrimmedRouter(Router);
-
-impl TrimmedRouter {
-    pub(crate) fn new(router: Router) -> Self {
-        Self(router)
-    }
-}
-
-impl<B> tower::Service<Request<B>> for TrimmedRouter
-where
-    Router: tower::Service<Request<B>, Response = Response, Error = std::convert::Infallible>,
-    B: Send + 'static,
-{
-    type Response = Response;
-    type Error = std::convert::Infallible;
-    type Future = <Router as tower::Service<Request<B>>>::Future;
-
-    fn poll_ready(&mut self, context: &mut std::task::Context<'_>) -> std::task::Poll<Result<(), Self::Error>> {
-        tower::Service::<Request<B>>::poll_ready(&mut self.0, context)
-    }
-
-    fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        if let Some(trimmed) = trimmed(request.uri()) {
-            *request.uri_mut() = trimmed;
+impl Connection {
+    async fn serve(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
+        let mut builder = hyper::server::conn::http1::Builder::new();
+        builder.timer(TokioTimer::new()).header_read_timeout(self.read_timeout).max_buf_size(64 << 10);
+        let connection = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(self.router));
+        if let Err(error) = self.watcher.watch(connection).await {
+            debug!(%error, "REST connection ended");
         }
-        self.0.call(request)
     }
-}
-
-fn trimmed(uri: &Uri) -> Option<Uri> {
-    let path = uri.path();
-    let trimmed = path.trim_end_matches('/');
-    if trimmed.len() == path.len() || trimmed.is_empty() {
-        return None;
-    }
-    let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
-    format!("{trimmed}{query}").parse().ok()
 }

@@ -20,7 +20,8 @@ use serde_json::{Value as Json, json};
 use tower::ServiceExt;
 
 use crate::flows::{self, FlowServices};
-use crate::server::{RestOptions, router};
+use crate::options::RestOptions;
+use crate::router::router;
 
 struct Script {
     view: ClusterView,
@@ -145,7 +146,7 @@ impl Rest {
     async fn send(&self, request: Request<Body>) -> (StatusCode, Json, axum::http::HeaderMap) {
         let options = RestOptions { body_bytes_max: 1024, ..RestOptions::default() };
         let service: Arc<dyn HerderService> = self.script.clone();
-        let response = router(service, options).oneshot(request).await.unwrap();
+        let response = router(service, options, "http").oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         let body = body.collect().await.unwrap().to_bytes();
         (parts.status, serde_json::from_slice(&body).unwrap_or(Json::Null), parts.headers)
@@ -266,7 +267,6 @@ async fn a_clients_mistake_is_a_400_that_names_it() {
         ("{", "The request body is not valid JSON: EOF while parsing an object at line 1 column 1"),
         ("[]", "A JSON object is expected, not an array."),
         ("{}", "Connector config is missing."),
-        (r#"{"config":{}}"#, "Connector name is missing."),
         (r#"{"name":"n","config":{"a":null}}"#, "Null value can not be supplied as the configuration value. (key a)"),
         (
             r#"{"name":"n","config":{"a":[1]}}"#,
@@ -367,7 +367,7 @@ async fn a_flow_is_found_by_its_aliases_and_answers_nothing_but_internal_calls()
     let rest = rest(Ok(Reply::Done));
     let service: Arc<dyn HerderService> = rest.script.clone();
     let flow = ("us west".to_owned(), "b".to_owned());
-    let router = flows::router(FlowServices::from([(flow, service)]), RestOptions::default());
+    let router = flows::router(FlowServices::from([(flow, service)]), &RestOptions::default(), "http");
     let status = async |method: &str, path: &str| {
         let request = Request::builder().method(method).uri(path).header("content-type", "application/json");
         let request = request.header("x-connect-authorization", "right").body(Body::from("[]")).unwrap();
@@ -421,5 +421,5 @@ async fn options_lists_the_methods_of_a_path() {
     let (status, _, headers) = rest.send(request).await;
 
     assert_eq!(status, StatusCode::OK);
-    assert_eq!(headers["allow"], "GET,PUT,PATCH,HEAD,OPTIONS");
+    assert_eq!(headers["allow"], "GET, PUT, PATCH, HEAD, OPTIONS");
 }

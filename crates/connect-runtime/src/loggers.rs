@@ -116,21 +116,23 @@ impl Loggers {
             .collect()
     }
 
-    /// Sets a logger's level and that of everything below it. Answers with the names that now have it, sorted, or `None`
-    /// for a word that is no level.
+    /// Sets a logger's level and that of everything below it, which for `root` is everything. Answers with the names whose
+    /// level that has changed, sorted, or `None` for a word that is no level.
     pub fn set(&self, logger: &str, level: &str, now_ms: i64) -> Option<Vec<String>> {
         let state = State { level: Level::parse(level)?, last_modified_ms: Some(now_ms) };
-        let mut changed = vec![logger.to_owned()];
+        let logger = if logger.eq_ignore_ascii_case(ROOT) { ROOT } else { logger };
+        let mut changed = Vec::new();
         {
             let mut levels = self.lock();
+            let inherited = inherited(&levels, logger).unwrap_or(State { last_modified_ms: None, ..state.clone() });
+            levels.entry(logger.to_owned()).or_insert(inherited);
             let below = format!("{logger}.");
-            for (name, old) in levels.iter_mut().filter(|(name, _)| name.starts_with(&below)) {
+            let is_meant = |name: &str| logger == ROOT || name == logger || name.starts_with(&below);
+            for (name, old) in levels.iter_mut().filter(|(name, old)| is_meant(name) && old.level != state.level) {
                 *old = state.clone();
                 changed.push(name.clone());
             }
-            levels.insert(logger.to_owned(), state);
         }
-        changed.sort();
         (self.apply)(&self.directives());
         Some(changed)
     }
@@ -149,6 +151,13 @@ impl Loggers {
         // A panic while holding the lock can't leave the map half changed.
         self.levels.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What a logger that nobody has set goes by: the nearest one above it.
+fn inherited(levels: &BTreeMap<String, State>, logger: &str) -> Option<State> {
+    let above = std::iter::successors(Some(logger), |name| name.rsplit_once('.').map(|(parent, _)| parent));
+    let mut above = above.filter_map(|name| levels.get(name));
+    above.next().or_else(|| levels.get(ROOT)).map(|state| State { last_modified_ms: None, ..state.clone() })
 }
 
 /// The log targets of a logger name: those of the Java package it is or lies in, or all packages below it; a name that is
@@ -205,6 +214,19 @@ mod tests {
         let all = loggers.all();
         assert!(all.iter().filter(|logger| logger.name != ROOT).all(|logger| logger.level == "WARN"));
         assert_eq!(all.iter().find(|logger| logger.name == ROOT).unwrap().last_modified_ms, None);
+    }
+
+    #[test]
+    fn root_takes_everything_along_and_what_has_the_level_already_is_not_changed() {
+        let (loggers, _) = loggers();
+        loggers.set("a.b", "DEBUG", 1);
+        loggers.set("c", "WARN", 2);
+
+        assert_eq!(loggers.set(ROOT, "INFO", 3).unwrap(), ["a.b", "c"]);
+
+        let root = loggers.all().into_iter().find(|logger| logger.name == ROOT).unwrap();
+        assert_eq!((root.level.as_str(), root.last_modified_ms), ("INFO", None));
+        assert_eq!(loggers.set("d.e", "INFO", 4).unwrap(), Vec::<String>::new());
     }
 
     #[test]

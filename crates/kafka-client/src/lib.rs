@@ -22,7 +22,7 @@ pub mod group;
 pub mod log;
 pub mod producer;
 pub mod proto;
-mod tls;
+pub mod tls;
 mod topic_partition;
 
 pub use admin::{Admin, BrokerError};

@@ -4,6 +4,7 @@
 //! connection on. Without a truststore the public roots of the web are trusted (`webpki-roots`, part
 //! of this program): like the JVM's own list they do not depend on what a container image holds.
 
+mod listener;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -25,21 +26,81 @@ use crate::config::ConfigError;
 use crate::config::security::{Keys, Material, Tls as Settings};
 use crate::connection::{ByteStream, lock};
 
+pub use listener::{ClientAuth, ListenerTls};
+
 /// Makes TLS connections.
 pub(crate) struct Tls {
     settings: Settings,
-    current: Mutex<Option<Loaded>>,
+    current: Current<ClientConfig>,
 }
 
-struct Loaded {
+/// What was made of the files as they were when they were read last.
+struct Current<C>(Mutex<Option<Loaded<C>>>);
+
+struct Loaded<C> {
     stamps: Vec<Option<(SystemTime, u64)>>,
-    config: Arc<ClientConfig>,
+    config: Arc<C>,
+}
+
+impl<C> Default for Current<C> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<C> Current<C> {
+    /// The configuration for the files as they are now. If they have changed and cannot be used, what
+    /// was read before stays in use: somebody may be in the middle of replacing them.
+    fn get(
+        &self,
+        settings: &Settings,
+        build: impl FnOnce(&Settings) -> Result<C, ConfigError>,
+    ) -> Result<Arc<C>, ConfigError> {
+        let stamps = settings.stamps();
+        let mut current = lock(&self.0);
+        if let Some(loaded) = current.as_ref().filter(|loaded| loaded.stamps == stamps) {
+            return Ok(loaded.config.clone());
+        }
+        match build(settings) {
+            Ok(config) => {
+                let config = Arc::new(config);
+                *current = Some(Loaded { stamps, config: config.clone() });
+                Ok(config)
+            }
+            Err(error) => match current.as_ref() {
+                Some(loaded) => {
+                    warn!(%error, "changed certificates cannot be used, the previous ones stay in use");
+                    Ok(loaded.config.clone())
+                }
+                None => Err(error),
+            },
+        }
+    }
+}
+
+impl Settings {
+    /// When the files were changed last.
+    fn stamps(&self) -> Vec<Option<(SystemTime, u64)>> {
+        let keys = match &self.keys {
+            None => vec![],
+            Some(Keys::Store { store, .. }) => vec![store],
+            Some(Keys::Pem { chain, key, .. }) => vec![chain, key],
+        };
+        let stamp = |material: &Material| match material {
+            Material::Inline { .. } => None,
+            Material::File { path, .. } => {
+                let file = std::fs::metadata(path).ok()?;
+                Some((file.modified().ok()?, file.len()))
+            }
+        };
+        self.trust.iter().chain(keys).map(stamp).collect()
+    }
 }
 
 impl Tls {
     /// Nothing is read before the first connection or [`Tls::check`].
     pub(crate) fn new(settings: Settings) -> Tls {
-        Tls { settings, current: Mutex::default() }
+        Tls { settings, current: Current::default() }
     }
 
     /// Reads certificates and keys, so that a mistake is reported before anything is connected.
@@ -60,45 +121,8 @@ impl Tls {
         TlsConnector::from(config).connect(name, socket).await
     }
 
-    /// The configuration for the files as they are now. If they have changed and cannot be used, what
-    /// was read before stays in use: somebody may be in the middle of replacing them.
     fn current(&self) -> Result<Arc<ClientConfig>, ConfigError> {
-        let stamps = self.stamps();
-        let mut current = lock(&self.current);
-        if let Some(loaded) = current.as_ref().filter(|loaded| loaded.stamps == stamps) {
-            return Ok(loaded.config.clone());
-        }
-        match build(&self.settings) {
-            Ok(config) => {
-                let config = Arc::new(config);
-                *current = Some(Loaded { stamps, config: config.clone() });
-                Ok(config)
-            }
-            Err(error) => match current.as_ref() {
-                Some(loaded) => {
-                    warn!(%error, "changed certificates cannot be used, the previous ones stay in use");
-                    Ok(loaded.config.clone())
-                }
-                None => Err(error),
-            },
-        }
-    }
-
-    /// When the files were changed last.
-    fn stamps(&self) -> Vec<Option<(SystemTime, u64)>> {
-        let keys = match &self.settings.keys {
-            None => vec![],
-            Some(Keys::Store { store, .. }) => vec![store],
-            Some(Keys::Pem { chain, key, .. }) => vec![chain, key],
-        };
-        let stamp = |material: &Material| match material {
-            Material::Inline { .. } => None,
-            Material::File { path, .. } => {
-                let file = std::fs::metadata(path).ok()?;
-                Some((file.modified().ok()?, file.len()))
-            }
-        };
-        self.settings.trust.iter().chain(keys).map(stamp).collect()
+        self.current.get(&self.settings, build)
     }
 
     #[cfg(test)]
@@ -125,16 +149,9 @@ fn build(settings: &Settings) -> Result<ClientConfig, ConfigError> {
     let provider = Arc::new(provider(&settings.cipher_suites)?);
     let roots = Arc::new(roots(settings.trust.as_ref())?);
     let verifier = verifier::verifier(roots, provider.clone(), settings.verify_hostname)?;
-    let mut versions: Vec<&'static SupportedProtocolVersion> = Vec::new();
-    if settings.tls13 {
-        versions.push(&rustls::version::TLS13);
-    }
-    if settings.tls12 {
-        versions.push(&rustls::version::TLS12);
-    }
     let builder = ClientConfig::builder_with_provider(provider)
-        .with_protocol_versions(&versions)
-        .map_err(|error| ConfigError::invalid("ssl.enabled.protocols", "(with ssl.cipher.suites)", error.to_string()))?
+        .with_protocol_versions(&versions(settings))
+        .map_err(|error| unusable_versions(&error))?
         // Not less safe than the default: it is rustls's own verifier, minus the name where that is configured.
         .dangerous()
         .with_custom_certificate_verifier(verifier);
@@ -142,11 +159,23 @@ fn build(settings: &Settings) -> Result<ClientConfig, ConfigError> {
         None => Ok(builder.with_no_client_auth()),
         Some(keys) => {
             let identity = store::identity(keys)?;
-            builder.with_client_auth_cert(identity.chain, identity.key).map_err(|error| {
-                ConfigError::invalid(identity.config_key, "[hidden]", format!("the key cannot be used: {error}"))
-            })
+            let key = identity.config_key;
+            builder.with_client_auth_cert(identity.chain, identity.key).map_err(|error| unusable_key(key, &error))
         }
     }
+}
+
+fn versions(settings: &Settings) -> Vec<&'static SupportedProtocolVersion> {
+    let both = [(settings.tls13, &rustls::version::TLS13), (settings.tls12, &rustls::version::TLS12)];
+    both.into_iter().filter_map(|(enabled, version)| enabled.then_some(version)).collect()
+}
+
+fn unusable_versions(error: &rustls::Error) -> ConfigError {
+    ConfigError::invalid("ssl.enabled.protocols", "(with ssl.cipher.suites)", error.to_string())
+}
+
+fn unusable_key(key: &'static str, error: &rustls::Error) -> ConfigError {
+    ConfigError::invalid(key, "[hidden]", format!("the key cannot be used: {error}"))
 }
 
 /// `ssl.cipher.suites`, by the names that Java and the RFCs use.

@@ -192,6 +192,13 @@ impl ConfigKey {
         self
     }
 
+    /// With this place in its group, where that is not the next one.
+    #[must_use]
+    pub fn placed(mut self, order_in_group: i32) -> Self {
+        self.order_in_group = order_in_group;
+        self
+    }
+
     /// With values that a form may offer.
     #[must_use]
     pub fn recommends(mut self, values: impl IntoIterator<Item = String>) -> Self {

@@ -48,7 +48,10 @@ impl Validator {
             Validator::OneOf(allowed) => one_of(allowed, value),
             Validator::OneOfIgnoringCase(allowed) => one_of_ignoring_case(allowed, value),
             Validator::NonEmpty => non_empty(value),
-            Validator::NonEmptyWithoutControlChars => non_empty(value).or_else(|| control_chars(value)),
+            Validator::NonEmptyWithoutControlChars => match value {
+                Parsed::String(text) if text.is_empty() => Some("String may not be empty".to_owned()),
+                value => control_chars(value),
+            },
             Validator::NoDuplicates => duplicates(value),
             Validator::Check(check) => check(value).err(),
         };

@@ -89,12 +89,14 @@ fn transforms(def: ConfigDef) -> ConfigDef {
     def.define(
         ConfigKey::new("transforms", List, is(""), Low, "Aliases for the transformations to be applied to records.")
             .valid(Validator::NoDuplicates)
-            .shown(TRANSFORMS, Width::Long, "Transforms"),
+            .shown(TRANSFORMS, Width::Long, "Transforms")
+            .placed(12),
     )
     .define(
         ConfigKey::new("predicates", List, is(""), Low, "Aliases for the predicates used by transformations.")
             .valid(Validator::NoDuplicates)
-            .shown(PREDICATES, Width::Long, "Predicates"),
+            .shown(PREDICATES, Width::Long, "Predicates")
+            .placed(13),
     )
     .define(
         ConfigKey::new(
@@ -105,7 +107,8 @@ fn transforms(def: ConfigDef) -> ConfigDef {
             "What to do when a referenced external value changes.",
         )
         .valid(Validator::OneOf(&["none", "restart"]))
-        .shown(COMMON, Width::Medium, "Reload Action"),
+        .shown(COMMON, Width::Medium, "Reload Action")
+        .placed(14),
     )
 }
 
@@ -175,7 +178,8 @@ fn exactly_once(def: ConfigDef) -> ConfigDef {
             "required: the config is refused unless the connector keeps exactly-once semantics with it.",
         )
         .valid(Validator::OneOfIgnoringCase(&["REQUIRED", "REQUESTED"]))
-        .shown(EXACTLY_ONCE, Width::Short, "Exactly once support"),
+        .shown(EXACTLY_ONCE, Width::Short, "Exactly once support")
+        .placed(2),
     )
     .define(
         ConfigKey::new(
@@ -186,7 +190,8 @@ fn exactly_once(def: ConfigDef) -> ConfigDef {
             "Where transactions of exactly-once tasks end.",
         )
         .valid(Validator::OneOfIgnoringCase(&["INTERVAL", "POLL", "CONNECTOR"]))
-        .shown(EXACTLY_ONCE, Width::Short, "Transaction Boundary"),
+        .shown(EXACTLY_ONCE, Width::Short, "Transaction Boundary")
+        .placed(3),
     )
     .define(
         ConfigKey::new(
@@ -197,7 +202,8 @@ fn exactly_once(def: ConfigDef) -> ConfigDef {
             "Time between transactions with the boundary interval, in ms.",
         )
         .valid(Validator::at_least(0))
-        .shown(EXACTLY_ONCE, Width::Short, "Transaction boundary interval"),
+        .shown(EXACTLY_ONCE, Width::Short, "Transaction boundary interval")
+        .placed(4),
     )
     .define(
         ConfigKey::new("offsets.storage.topic", String, Null, Low, "A separate offsets topic for this connector.")

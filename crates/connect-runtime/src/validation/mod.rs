@@ -51,6 +51,10 @@ pub fn validate(
             value.value = Some(raw.clone());
         }
         value.errors.extend(by_key.remove(&value.name).unwrap_or_default());
+        // A converter's version can be chosen where the converter is (Java: `ConverterPluginVersionRecommender`).
+        if let Some(converter) = value.name.strip_suffix(".plugin.version").filter(|key| key.ends_with(".converter")) {
+            value.visible = config.contains_key(converter);
+        }
         configs.push((Some(key.clone()), value));
     }
     // Keys that nobody declares are named for what is wrong with them, and without their values, as in Java: one of them may

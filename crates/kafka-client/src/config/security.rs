@@ -127,7 +127,8 @@ fn only(reader: &Reader<'_>, key: &str, known: &[&str]) -> Result<(), ConfigErro
     }
 }
 
-fn tls(reader: &Reader<'_>) -> Result<Tls, ConfigError> {
+/// `ssl.*` alone.
+pub(crate) fn tls(reader: &Reader<'_>) -> Result<Tls, ConfigError> {
     let secret = |key: &str| reader.text(key).map(Secret::new);
     let inline = |key: &'static str| secret(key).map(|pem| Material::Inline { key, pem });
     let file = |key: &'static str, password: &str| {
