@@ -1,6 +1,7 @@
 //! Offset syncs on their way to their topic (Java: `OffsetSyncWriter`). One place owns them: the task tells it what was
-//! acknowledged and never waits; at most ten syncs are under way at a time; one that fails is named and not tried again,
-//! because the next one of its partition says more.
+//! acknowledged and never waits; one request with syncs is under way at a time, and there are at most ten a second, because
+//! at full rate a partition has more syncs than anybody needs; one that fails is named and not tried again, because the next
+//! one of its partition says more.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,15 +16,17 @@ use mirror::config::ClientRole;
 use mirror::{OffsetSync, OffsetSyncWriter, ReplicationPolicy, TopicPartition};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 use tracing::warn;
 
 use crate::clients;
 
-/// Java: `OffsetSyncWriter.MAX_OUTSTANDING_OFFSET_SYNCS`.
-const MAX_OUTSTANDING: usize = 10;
+/// Syncs of one request.
+const MAX_OUTSTANDING: usize = 1_000;
 /// Syncs that may wait before the newest of a partition takes the place of the one before.
-const MAX_DUE: usize = 10_000;
+const MAX_DUE: usize = 1_000;
+/// From one request to the next. Syncs are read once a minute or so.
+const PAUSE: Duration = Duration::from_millis(100);
 /// How long a task that ends waits for its last syncs.
 const LAST_WORDS: Duration = Duration::from_secs(5);
 
@@ -123,29 +126,28 @@ struct Sender {
 impl Sender {
     /// Until the task is gone and nothing is due any more.
     async fn run(mut self, mut told: mpsc::UnboundedReceiver<News>) {
-        let mut open = true;
-        while open || self.writer.has_due() {
-            if !self.writer.has_due() {
-                match told.recv().await {
-                    Some(news) => self.take_in(&news),
-                    None => open = false,
-                }
-                continue;
-            }
-            let syncs = self.writer.take_due(MAX_OUTSTANDING);
-            let sent = send(self.producer.clone(), Arc::clone(&self.topic), syncs);
-            tokio::pin!(sent);
-            loop {
-                tokio::select! {
-                    () = &mut sent => break,
-                    news = told.recv(), if open => match news {
-                        Some(news) => self.take_in(&news),
-                        None => open = false,
-                    },
-                }
+        while self.writer.has_due() || self.hear(&mut told).await {
+            if self.writer.has_due() {
+                let next = Instant::now() + PAUSE;
+                self.send_due().await;
+                // Ends at once when the task is gone.
+                let _ = timeout_at(next, async { while self.hear(&mut told).await {} }).await;
             }
         }
         let _ = self.producer.close(Duration::ZERO).await;
+    }
+
+    /// Takes in what there is, or waits for some; `false`: there will be no more. Cancel-safe.
+    async fn hear(&mut self, told: &mut mpsc::UnboundedReceiver<News>) -> bool {
+        let mut news = Vec::new();
+        let heard = told.recv_many(&mut news, usize::MAX).await > 0;
+        news.iter().for_each(|news| self.take_in(news));
+        heard
+    }
+
+    async fn send_due(&mut self) {
+        let syncs = self.writer.take_due(MAX_OUTSTANDING);
+        send(self.producer.clone(), Arc::clone(&self.topic), syncs).await;
     }
 
     fn take_in(&mut self, news: &News) {

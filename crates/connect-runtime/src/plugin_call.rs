@@ -10,6 +10,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use connect_api::ConnectError;
+use tokio::runtime::Handle;
 use tokio::task::{JoinError, JoinHandle};
 use tokio::time::timeout;
 use tracing::Instrument;
@@ -85,6 +86,11 @@ impl<T: Send + 'static> Guarded<T> {
     /// Spawns `code` within the current span.
     pub(crate) fn spawn(code: impl Future<Output = T> + Send + 'static) -> Self {
         Self(tokio::spawn(code.in_current_span()))
+    }
+
+    /// Spawns `code` on `runtime`, within the current span.
+    pub(crate) fn spawn_on(runtime: &Handle, code: impl Future<Output = T> + Send + 'static) -> Self {
+        Self(runtime.spawn(code.in_current_span()))
     }
 }
 

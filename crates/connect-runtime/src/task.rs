@@ -100,7 +100,9 @@ async fn supervise(
 ) {
     let (id, patience) = (plan.id.clone(), plan.environment.worker.task_shutdown_graceful_timeout());
     let (events, mut reports) = mpsc::unbounded_channel();
-    let mut task = Guarded::spawn(run(plan, target, stop.clone(), events));
+    let place = plan.environment.threads.place();
+    let running = run(plan, target, stop.clone(), events);
+    let mut task = Guarded::spawn_on(&place.runtime, running);
     let mut started = false;
     let begin = Instant::now();
     let ended = loop {

@@ -25,6 +25,7 @@ use crate::peer::PeerClient;
 use crate::plugin_call::{Guarded, deadline};
 use crate::service::{COMMANDS_MAX, Service, Shared};
 use crate::signature::MacAlgorithm;
+use crate::source_task::threads::DataThreads;
 use crate::source_task::{self, TaskEnvironment};
 use crate::storage::OffsetStore;
 use crate::worker_config::WorkerConfig;
@@ -89,7 +90,10 @@ impl Worker {
 
         let herder = Herder::new(herder_settings::settings(&worker, &plugins));
         let (views, view) = watch::channel(Arc::new(herder.view()));
-        let environment = Arc::new(TaskEnvironment::new(Arc::clone(&worker), offsets.clone(), budget));
+        let threads = DataThreads::start()
+            .map_err(|error| WorkerError::Fatal(format!("threads for tasks can't be started: {error}")))?;
+        let environment = TaskEnvironment::new(Arc::clone(&worker), offsets.clone(), budget).with_threads(threads);
+        let environment = Arc::new(environment);
         let service = Service::new(Shared {
             worker: Arc::clone(&worker),
             plugins: plugins.clone(),

@@ -9,6 +9,7 @@
 //! | [`run_loop`] | the loop that owns all of it |
 //! | [`records`] | single records to batches |
 //! | [`stats`] | what has been counted |
+//! | [`threads`] | where tasks run |
 //!
 //! A task owns everything it touches; acknowledgements return into the loop that sent, so nothing is locked.
 
@@ -19,6 +20,7 @@ pub mod rewrite;
 mod run_loop;
 pub mod stats;
 pub mod submitted;
+pub mod threads;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -46,6 +48,7 @@ use crate::storage::OffsetStore;
 use crate::worker_config::WorkerConfig;
 use run_loop::RunLoop;
 use stats::TaskStats;
+use threads::DataThreads;
 
 /// What all tasks of a worker share.
 pub struct TaskEnvironment {
@@ -59,13 +62,22 @@ pub struct TaskEnvironment {
     pub stats: DashMap<TaskId, Arc<TaskStats>>,
     /// Who else has numbers to show.
     pub metrics: Arc<Metrics>,
+    /// Where tasks run.
+    pub threads: DataThreads,
 }
 
 impl TaskEnvironment {
-    /// The environment of a worker's tasks.
+    /// The environment of a worker's tasks, which run where they are started.
     #[must_use]
     pub fn new(worker: Arc<WorkerConfig>, offsets: OffsetStore, budget: Budget) -> Self {
-        Self { worker, offsets, budget, stats: DashMap::new(), metrics: Arc::default() }
+        let (metrics, threads) = (Arc::default(), DataThreads::none());
+        Self { worker, offsets, budget, stats: DashMap::new(), metrics, threads }
+    }
+
+    /// The same, with threads for the tasks.
+    #[must_use]
+    pub fn with_threads(self, threads: DataThreads) -> Self {
+        Self { threads, ..self }
     }
 }
 

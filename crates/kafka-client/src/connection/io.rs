@@ -6,21 +6,24 @@ use std::io::{self, IoSlice};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 
 use super::shared::{Outgoing, Shared};
+use super::spare::Spare;
 use crate::error::ClientError;
 use crate::tls;
 
 /// Pieces handed to one vectored write.
 const SLICES_MAX: usize = 64;
-/// Read buffer when nothing is known about what comes.
-const READ_CHUNK: usize = 64 * 1024;
+/// Read at a time when nothing is known about what comes. Small, because the beginning of a large response is copied.
+const READ_CHUNK: usize = 16 * 1024;
 /// With less room than this a new buffer is begun: responses that somebody keeps hold on to the old one.
-const READ_ROOM_MIN: usize = 4 * 1024;
+const READ_ROOM_MIN: usize = 1024;
+/// Responses from this size on get a buffer of their own, which is used again.
+const LARGE: usize = 64 * 1024;
 /// An idle time for connections that have none: a century is long enough and cannot overflow.
 const NEVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
@@ -95,12 +98,12 @@ pub(super) async fn read_loop(
     idle_max: Option<Duration>,
 ) {
     let idle_max = idle_max.unwrap_or(NEVER);
-    let mut buffer = BytesMut::with_capacity(READ_CHUNK);
+    let mut reader = Reader::default();
     let mut idle_at = Instant::now() + idle_max;
     let mut frames = 0_u64;
     loop {
         tokio::select! {
-            frame = read_frame(&mut socket, &mut buffer, frame_bytes_max, &shared) => match frame {
+            frame = reader.frame(&mut socket, frame_bytes_max, &shared) => match frame {
                 Ok(frame) => {
                     idle_at = Instant::now() + idle_max;
                     frames += 1;
@@ -125,32 +128,66 @@ pub(super) async fn read_loop(
     }
 }
 
-/// The next frame, without its size. Cancel-safe: what has been read stays in `buffer`.
-async fn read_frame(
-    socket: &mut (impl AsyncRead + Unpin),
-    buffer: &mut BytesMut,
-    frame_bytes_max: usize,
-    shared: &Shared,
-) -> io::Result<Bytes> {
-    loop {
-        let mut missing = None;
-        if let Some(head) = buffer.first_chunk::<4>() {
-            let size = frame_size(*head, frame_bytes_max)?;
-            if buffer.len() >= 4 + size {
-                buffer.advance(4);
-                return Ok(buffer.split_to(size).freeze());
+/// What has been read of frames that are not complete.
+#[derive(Default)]
+struct Reader {
+    buffer: BytesMut,
+    /// A large frame, and how much of it is still to come. `buffer` is empty then.
+    large: Option<(Vec<u8>, usize)>,
+    spare: Spare,
+}
+
+impl Reader {
+    /// The next frame, without its size. Cancel-safe: what has been read stays here.
+    async fn frame(
+        &mut self,
+        socket: &mut (impl AsyncRead + Unpin),
+        frame_bytes_max: usize,
+        shared: &Shared,
+    ) -> io::Result<Bytes> {
+        loop {
+            if let Some((bytes, missing)) = &mut self.large {
+                while *missing > 0 {
+                    *missing -= read(socket, &mut bytes.limit(*missing), shared).await?;
+                }
+                if let Some((bytes, _)) = self.large.take() {
+                    return Ok(self.spare.lend(bytes));
+                }
             }
-            missing = Some(4 + size - buffer.len());
+            if let Some(head) = self.buffer.first_chunk::<4>() {
+                let size = frame_size(*head, frame_bytes_max)?;
+                if self.buffer.len() >= 4 + size {
+                    self.buffer.advance(4);
+                    if size < LARGE {
+                        self.spare.shrink();
+                    }
+                    return Ok(self.buffer.split_to(size).freeze());
+                }
+                if size >= LARGE {
+                    // All that is there belongs to this frame.
+                    let mut bytes = self.spare.take(size);
+                    bytes.extend_from_slice(&self.buffer[4..]);
+                    self.buffer.clear();
+                    let missing = size - bytes.len();
+                    self.large = Some((bytes, missing));
+                    continue;
+                }
+                self.buffer.reserve(4 + size - self.buffer.len());
+            } else if self.buffer.capacity() - self.buffer.len() < READ_ROOM_MIN {
+                self.buffer.reserve(READ_CHUNK);
+            }
+            read(socket, &mut self.buffer, shared).await?;
         }
-        let room = buffer.capacity() - buffer.len();
-        match missing {
-            Some(missing) => buffer.reserve(missing),
-            None if room < READ_ROOM_MIN => buffer.reserve(READ_CHUNK),
-            None => {}
-        }
-        match socket.read_buf(buffer).await? {
-            0 => return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the broker closed the connection")),
-            bytes => shared.stats.read(bytes),
+    }
+}
+
+/// Reads some bytes, at least one.
+async fn read(socket: &mut (impl AsyncRead + Unpin), buffer: &mut impl BufMut, shared: &Shared) -> io::Result<usize> {
+    match socket.read_buf(buffer).await? {
+        0 => Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the broker closed the connection")),
+        bytes => {
+            shared.stats.read(bytes);
+            Ok(bytes)
         }
     }
 }

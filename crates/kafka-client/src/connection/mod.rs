@@ -15,6 +15,7 @@ mod io;
 mod produce;
 mod setup;
 mod shared;
+mod spare;
 mod stats;
 #[cfg(test)]
 mod tests;

@@ -1,0 +1,98 @@
+//! The threads that records flow on: as many as there are cores, each with a runtime of its own.
+//!
+//! The loop of a task, its fetcher, its producer and their connections hand every batch on to each other. On a runtime that
+//! spreads over all cores, each of these steps may wake a sleeping thread on another core, which costs more than the step
+//! itself; within one thread it is a push into a queue. So a task and everything it starts stays on one thread, and several
+//! tasks use several. The rest of the worker (REST, herder, storage topics) has the main runtime for itself.
+
+use std::io;
+use std::sync::Arc;
+use std::thread;
+
+use tokio::runtime::{Builder, Handle};
+use tokio::sync::oneshot;
+
+/// Threads for tasks. They end when this is dropped, and with them whatever still runs there.
+#[derive(Debug, Default)]
+pub struct DataThreads(Vec<DataThread>);
+
+#[derive(Debug)]
+struct DataThread {
+    runtime: Handle,
+    /// One reference for each task, and this one.
+    tasks: Arc<()>,
+    _ends_with_this: oneshot::Sender<()>,
+}
+
+/// A place on a thread. Counts as taken until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Place {
+    pub(crate) runtime: Handle,
+    _taken: Option<Arc<()>>,
+}
+
+impl DataThreads {
+    /// No threads: tasks run on the runtime that starts them.
+    #[must_use]
+    pub fn none() -> Self {
+        Self::default()
+    }
+
+    /// One for each core.
+    ///
+    /// # Errors
+    /// The operating system gives no more threads or file descriptors.
+    pub fn start() -> io::Result<Self> {
+        let cores = thread::available_parallelism().map_or(1, usize::from);
+        (0..cores).map(DataThread::start).collect::<io::Result<_>>().map(Self)
+    }
+
+    /// A place on the thread that has the fewest tasks. Without threads, and only then, it must be called within a runtime.
+    pub(crate) fn place(&self) -> Place {
+        match self.0.iter().min_by_key(|thread| Arc::strong_count(&thread.tasks)) {
+            Some(thread) => Place { runtime: thread.runtime.clone(), _taken: Some(Arc::clone(&thread.tasks)) },
+            None => Place { runtime: Handle::current(), _taken: None },
+        }
+    }
+}
+
+impl DataThread {
+    fn start(number: usize) -> io::Result<Self> {
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        let handle = runtime.handle().clone();
+        let (end, ended) = oneshot::channel();
+        // The runtime is driven, and in the end dropped, by its thread alone.
+        thread::Builder::new().name(format!("records-{number}")).spawn(move || {
+            let _ = runtime.block_on(ended);
+            runtime.shutdown_background();
+        })?;
+        Ok(Self { runtime: handle, tasks: Arc::default(), _ends_with_this: end })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tasks_go_where_the_fewest_are_and_all_of_a_task_stays_on_one_thread() {
+        let threads = DataThreads((0..2).map(|number| DataThread::start(number).unwrap()).collect());
+        let thread_of = |place: &Place| {
+            let (tell, told) = std::sync::mpsc::channel();
+            place.runtime.spawn(async move {
+                let begun = thread::current().id();
+                let spawned = tokio::spawn(async { thread::current().id() }).await.unwrap();
+                tell.send((begun, spawned)).unwrap();
+            });
+            told.recv().unwrap()
+        };
+
+        let (first, second) = (threads.place(), threads.place());
+        let (one, other) = (thread_of(&first), thread_of(&second));
+        assert!(one.0 == one.1 && other.0 == other.1);
+        assert_ne!(one.0, other.0);
+
+        drop(first);
+        assert_eq!(thread_of(&threads.place()).0, one.0);
+    }
+}
