@@ -64,6 +64,20 @@ pub fn java(heap_mb: u32) -> Command {
     java
 }
 
+/// `java` with the options that Kafka's own scripts give it (`kafka-run-class.sh`), and this heap: for measuring, where the
+/// quick starts of [`java`] would slow down what runs for longer.
+pub fn java_as_shipped(heap: &[&str]) -> Command {
+    let file = dist().join("java.args");
+    let text = fs::read_to_string(&file).unwrap_or_else(|e| panic!("cannot read {}: {e}", file.display()));
+    // What is ours begins with -X; the class path and the properties stay.
+    let arguments = text.lines().filter(|line| !line.starts_with("-X"));
+    let mut java = Command::new("java");
+    java.args(heap).args(arguments.map(|argument| argument.trim_matches('"')));
+    java.args(["-server", "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20", "-XX:InitiatingHeapOccupancyPercent=35"]);
+    java.arg("-XX:+ExplicitGCInvokesConcurrent");
+    java
+}
+
 fn fetch(folder: &Path) -> Result<(), String> {
     let pom = pom();
     let stamp = folder.join("libs.stamp");

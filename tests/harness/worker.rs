@@ -165,20 +165,29 @@ pub struct MirrorMaker {
 impl MirrorMaker {
     /// Starts it; what it mirrors shows when it runs.
     pub fn start(runtime: Runtime, name: &str, properties: &Properties) -> Self {
-        let folder = workspace::service_dir(name);
-        let file = write(&folder.join("mm2.properties"), properties);
-        let mut command = match runtime {
-            Runtime::Java => {
-                let mut java = dist::java(400);
-                java.arg("org.apache.kafka.connect.mirror.MirrorMaker");
-                java
-            }
+        match runtime {
+            Runtime::Java => Self::java(name, properties, dist::java(400)),
             Runtime::Portage => {
                 let mut portage = Command::new(portage::binary());
                 portage.arg("mirror");
-                portage
+                Self::spawn(name, properties, portage)
             }
-        };
+        }
+    }
+
+    /// Java's, with the JVM options and the heap of `connect-mirror-maker.sh`.
+    pub fn start_as_shipped(name: &str, properties: &Properties) -> Self {
+        Self::java(name, properties, dist::java_as_shipped(&["-Xms256M", "-Xmx2G"]))
+    }
+
+    fn java(name: &str, properties: &Properties, mut java: Command) -> Self {
+        java.arg("org.apache.kafka.connect.mirror.MirrorMaker");
+        Self::spawn(name, properties, java)
+    }
+
+    fn spawn(name: &str, properties: &Properties, mut command: Command) -> Self {
+        let folder = workspace::service_dir(name);
+        let file = write(&folder.join("mm2.properties"), properties);
         Self { process: Process::spawn(name, command.arg(&file), &folder.join("mm2.log")) }
     }
 

@@ -64,6 +64,11 @@ impl Budget {
         self.fetch.bytes / 16
     }
 
+    /// The same for a broker that is far away, where a response has to fill the time that a question and its answer take.
+    pub(crate) fn fetch_bytes_max_far(&self) -> u32 {
+        self.fetch.bytes / 4
+    }
+
     /// Waits for `least` bytes of the fetching side, and takes up to `wanted` if they are free. Cancel-safe: a dropped call
     /// takes nothing, and loses its place.
     pub(crate) async fn fetch(&self, least: u32, wanted: u32) -> Reservation {

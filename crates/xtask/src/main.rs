@@ -17,8 +17,9 @@ usage: cargo xtask COMMAND
   test                 all tests: the workspace's, then the specs on real Apache Kafka; installs Java and Maven if it may
   ci                   fmt, clippy, tidy, then test
   tidy                 the rules no compiler checks: who depends on whom, where there is no clock, links, paths
-  perf                 MB/s, CPU seconds a GB and peak memory of mirroring between two real brokers
   compare rest         what Java's Connect worker and ours answer differently to the same requests
+  perf [OPTIONS]       what mirroring costs between two real brokers, beside the bare loop
+  perf compare [OPTIONS]  and beside MirrorMaker 2; `perf --help` lists the options
   kafka up             two clusters on loopback to play with
   kafka status         where they are
   kafka down           end them, and their data
@@ -31,8 +32,8 @@ fn main() -> ExitCode {
         ["test"] => test::test(),
         ["ci"] => ci::ci(),
         ["tidy"] => tidy::tidy(),
-        ["perf"] => perf::perf(),
         ["compare", "rest"] => compare::rest(),
+        ["perf", ref options @ ..] => perf::perf(options),
         ["kafka", "up"] => kafka::up(),
         ["kafka", "status"] => kafka::status(),
         ["kafka", "down"] => kafka::down(),

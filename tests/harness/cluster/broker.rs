@@ -11,6 +11,18 @@ use super::probe;
 use crate::process::{Process, Signal};
 use crate::{Properties, dist, eventually, properties_text};
 
+/// How a broker's JVM is started.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Java {
+    /// For specs: little memory, quick to start.
+    Small {
+        /// `-Xmx`.
+        heap_mb: u32,
+    },
+    /// As `kafka-server-start.sh` does it.
+    AsShipped,
+}
+
 /// A broker: started, stopped, killed, frozen, restarted, always on the same ports and data.
 #[derive(Debug)]
 pub struct Broker {
@@ -18,7 +30,7 @@ pub struct Broker {
     folder: PathBuf,
     cluster_id: String,
     listeners: Vec<(Listener, u16)>,
-    heap_mb: u32,
+    java: Java,
     process: Mutex<Option<Process>>,
 }
 
@@ -29,7 +41,7 @@ impl Broker {
         cluster_id: &str,
         listeners: Vec<(Listener, u16)>,
         properties: &Properties,
-        heap_mb: u32,
+        java: Java,
     ) -> Self {
         let mut properties = properties.clone();
         properties.insert("log.dirs".to_owned(), folder.join("data").display().to_string());
@@ -37,7 +49,7 @@ impl Broker {
         let text = properties_text(&properties);
         fs::write(&file, text).unwrap_or_else(|e| panic!("cannot write {}: {e}", file.display()));
         let process = Mutex::new(None);
-        Self { name: name.to_owned(), folder, cluster_id: cluster_id.to_owned(), listeners, heap_mb, process }
+        Self { name: name.to_owned(), folder, cluster_id: cluster_id.to_owned(), listeners, java, process }
     }
 
     /// `127.0.0.1:port` of `listener`.
@@ -65,6 +77,11 @@ impl Broker {
     /// Is there a process (frozen ones count)?
     pub fn is_running(&self) -> bool {
         self.process().as_ref().is_some_and(|process| process.exited().is_none())
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.process().as_ref().unwrap_or_else(|| panic!("{} does not run", self.name)).pid()
     }
 
     /// `kill -9`.
@@ -105,7 +122,10 @@ impl Broker {
     pub(super) fn spawn(&self) {
         let mut process = self.process();
         assert!(process.is_none(), "{} runs already", self.name);
-        let mut java = dist::java(self.heap_mb);
+        let mut java = match self.java {
+            Java::Small { heap_mb } => dist::java(heap_mb),
+            Java::AsShipped => dist::java_as_shipped(&["-Xms1G", "-Xmx1G"]),
+        };
         java.arg("portage.BrokerMain").arg(self.folder.join("server.properties")).arg(self.data_dir());
         java.arg(&self.cluster_id);
         if self.listeners.len() > 1 {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::broker::Java;
 use super::listeners::{Listener, secured_properties};
 use super::{Broker, KafkaCluster, new_id};
 use crate::{Certificates, Properties, free_port, workspace};
@@ -14,6 +15,7 @@ pub struct ClusterBuilder {
     heap_mb: u32,
     secured: bool,
     authorizer: bool,
+    as_shipped: bool,
     ports: Option<u16>,
     config: Properties,
 }
@@ -26,6 +28,7 @@ impl ClusterBuilder {
             heap_mb: 320,
             secured: false,
             authorizer: false,
+            as_shipped: false,
             ports: None,
             config: Properties::new(),
         }
@@ -44,6 +47,13 @@ impl ClusterBuilder {
     #[must_use]
     pub fn heap_mb(mut self, heap_mb: u32) -> Self {
         self.heap_mb = heap_mb;
+        self
+    }
+
+    /// With the JVM options and the heap of Kafka's own scripts: slower to start, and as fast as they are.
+    #[must_use]
+    pub fn as_shipped(mut self) -> Self {
+        self.as_shipped = true;
         self
     }
 
@@ -96,7 +106,7 @@ impl ClusterBuilder {
             let mut properties = self.common_properties(&voters.join(","), certificates.as_ref());
             properties.extend(own_properties(node_id, &listeners, controller));
             properties.extend(self.config.clone());
-            Broker::new(&format!("{}-{node_id}", self.name), folder, &id, listeners, &properties, self.heap_mb)
+            Broker::new(&format!("{}-{node_id}", self.name), folder, &id, listeners, &properties, self.java())
         });
         let cluster =
             KafkaCluster { name: self.name.clone(), id: id.clone(), brokers: brokers.collect(), certificates };
@@ -105,6 +115,10 @@ impl ClusterBuilder {
         }
         cluster.is_ready(self.brokers).await;
         cluster
+    }
+
+    fn java(&self) -> Java {
+        if self.as_shipped { Java::AsShipped } else { Java::Small { heap_mb: self.heap_mb } }
     }
 
     fn common_properties(&self, voters: &str, certificates: Option<&Certificates>) -> Properties {

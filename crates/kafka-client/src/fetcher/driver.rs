@@ -75,6 +75,8 @@ type Sent = BTreeMap<TopicPartition, u64>;
 struct Response {
     code: ErrorCode,
     session_id: i32,
+    /// From the request to its answer.
+    elapsed: Duration,
     /// Bytes of records.
     bytes: usize,
     answers: Vec<(TopicPartition, Answer)>,

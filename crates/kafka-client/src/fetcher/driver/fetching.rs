@@ -20,6 +20,8 @@ use crate::proto::Api;
 
 /// Responses from one broker that nobody has taken yet, after which it rests.
 const UNTAKEN_MAX: usize = 2;
+/// A fetch that brings as much as was asked for, and takes longer than this, comes from far away.
+const FAR: Duration = Duration::from_millis(50);
 /// From this version on, brokers compare the epoch of the last record read with every fetch (KIP-595).
 const EPOCHS_COMPARED_FROM: i16 = 12;
 
@@ -31,6 +33,10 @@ impl Driver {
 
     fn window_max(&self) -> u32 {
         self.options.max_bytes.unsigned_abs().min(self.budget.fetch_bytes_max())
+    }
+
+    fn window_max_far(&self) -> u32 {
+        self.options.max_bytes.unsigned_abs().min(self.budget.fetch_bytes_max_far())
     }
 
     /// Prepares a fetch from every broker that can be asked for something.
@@ -90,9 +96,11 @@ impl Driver {
                 connection.request_timeout() + Duration::from_millis(options.max_wait_ms.unsigned_abs().into());
             let max_bytes = i32::try_from(reservation.bytes()).unwrap_or(i32::MAX);
             let fill = |version| Ok(request::fetch(&request, &options, max_bytes, version));
+            let started = Instant::now();
             let result = connection.call_with(fill, timeout).await.map(|response| Response {
                 code: ErrorCode(response.error_code),
                 session_id: response.session_id,
+                elapsed: started.elapsed(),
                 bytes: parse::record_bytes(&response),
                 // Here, because checksums take time, and brokers can be checked side by side.
                 answers: parse::answers(response, options.check_crcs, |name, id| match id.is_nil() {
@@ -106,9 +114,10 @@ impl Driver {
     }
 
     pub(super) fn fetched(&mut self, node_id: i32, connection: &Connection, sent: &Sent, response: Response) {
-        let Response { code, session_id, bytes, answers, reservation } = response;
+        let Response { code, session_id, elapsed, bytes, answers, reservation } = response;
         let reserved = reservation.bytes();
-        let (least, most) = (self.window_min(), self.window_max());
+        let least = self.window_min();
+        let most = if elapsed > FAR { self.window_max_far() } else { self.window_max() };
         let broker = self.broker(node_id);
         broker.session.answered(code, session_id);
         if !code.is_ok() {
@@ -120,7 +129,7 @@ impl Driver {
         broker.not_before = None;
         // Asks for more when it was all used, and for less when little of it was.
         if bytes >= reserved / 4 * 3 {
-            broker.window = broker.window.saturating_mul(2).min(most);
+            broker.window = broker.window.saturating_mul(2).min(most).max(least);
         } else if bytes < reserved / 4 {
             broker.window = (broker.window / 2).max(least);
         }
