@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::demo::Demo;
+
 use crate::mirror::load::Options;
 
 /// A Kafka Connect worker in Rust that hosts the MirrorMaker 2 connectors.
@@ -42,7 +44,17 @@ pub(crate) enum Command {
         /// The worker's properties file, such as worker.properties.
         #[arg(value_name = "FILE")]
         file: PathBuf,
+
+        /// Stop in order when standard input closes, too: for a parent that must not leave workers behind.
+        #[arg(long, hide = true)]
+        until_stdin_closes: bool,
     },
+
+    /// See it work, with nothing else needed: two embedded clusters, three workers, live traffic, and a measured verdict.
+    ///
+    /// Ends with q, Ctrl-C, --duration or --exit-when-caught-up; then both sides are read back and compared. The exit code is
+    /// 0 only if the target holds an exact copy and every group's offset points to the same next record.
+    Demo(Demo),
     /// Mirror clusters as a file says: an mm2.properties, or a KafkaMirrorMaker2 of Strimzi.
     Mirror(Mirror),
 }

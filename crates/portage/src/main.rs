@@ -3,6 +3,7 @@
 //! This crate parses the command line and wires the others; it decides nothing.
 
 mod cli;
+mod demo;
 mod logging;
 mod mirror;
 mod peers;
@@ -27,7 +28,10 @@ fn main() -> ExitCode {
         }
     };
     let code = match cli.command {
-        Command::Worker { file } => runtime.block_on(worker::run(&file, loggers)),
+        Command::Worker { file, until_stdin_closes } => {
+            runtime.block_on(worker::run(&file, loggers, until_stdin_closes))
+        }
+        Command::Demo(options) => runtime.block_on(demo::run(options, &loggers)),
         Command::Mirror(Mirror { file, options }) => runtime.block_on(mirror::run(&file, &options.into(), loggers)),
     };
     // Plug-in code that has been abandoned must not hold up the end.

@@ -1,5 +1,6 @@
 //! `portage worker FILE`: bind, start, serve, stop.
 
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +11,7 @@ use connect_runtime::loggers::Loggers;
 use connect_runtime::worker::{RunningWorker, Worker};
 use connect_runtime::worker_config::WorkerConfig;
 use kafka_client::Budget;
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tracing::{error, info, warn};
 
 use crate::exit;
@@ -19,7 +20,7 @@ use crate::plugins::plugins;
 use crate::signals::Signals;
 
 /// Runs a worker until it is told to stop, and answers with the exit code.
-pub(crate) async fn run(file: &Path, loggers: Arc<Loggers>) -> u8 {
+pub(crate) async fn run(file: &Path, loggers: Arc<Loggers>, until_stdin_closes: bool) -> u8 {
     let config = match WorkerConfig::load(file) {
         Ok(config) => config,
         Err(error) => {
@@ -57,6 +58,7 @@ pub(crate) async fn run(file: &Path, loggers: Arc<Loggers>) -> u8 {
     let failed = tokio::select! {
         failed = worker.wait_fatal() => Some(failed),
         () = signals.next() => None,
+        () = stdin_closed(), if until_stdin_closes => None,
     };
     if let Some(failed) = failed {
         error!("the worker can't go on: {failed}");
@@ -120,4 +122,14 @@ async fn stop(worker: &RunningWorker, serving: Serving) -> u8 {
     }
     info!("stopped");
     code
+}
+
+async fn stdin_closed() {
+    let (closed, closing) = oneshot::channel();
+    // A read can't be called off; the thread ends with the process.
+    std::thread::spawn(move || {
+        let _ = io::copy(&mut io::stdin(), &mut io::sink());
+        let _ = closed.send(());
+    });
+    let _ = closing.await;
 }

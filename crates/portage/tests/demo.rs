@@ -1,0 +1,78 @@
+//! `portage demo` without a terminal: it runs, the commands it names work, and its verdict is measured.
+
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
+use std::process::{Child, Command, Stdio};
+
+use serde_json::Value;
+
+fn demo(arguments: &[&str]) -> Child {
+    Command::new(env!("CARGO_BIN_EXE_portage"))
+        .arg("demo")
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+const FREE_PORTS: [&str; 6] = ["--source-port", "0", "--target-port", "0", "--rest-port", "0"];
+
+fn with_free_ports<'a>(more: &[&'a str]) -> Vec<&'a str> {
+    [&FREE_PORTS[..], more].concat()
+}
+
+/// What it says, line by line, while it runs.
+fn events(demo: &mut Child) -> impl Iterator<Item = Value> + use<> {
+    let lines = BufReader::new(demo.stdout.take().unwrap()).lines();
+    lines.map(|line| serde_json::from_str(&line.unwrap()).unwrap())
+}
+
+#[test]
+fn it_mirrors_for_a_while_and_finds_an_exact_copy() {
+    let mut demo = demo(&with_free_ports(&["--duration", "5s", "--rate", "2000", "-o", "json"]));
+    let (mut tried, mut last) = (0, Value::Null);
+    for event in events(&mut demo) {
+        for command in event["try"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+            if let Some(curl) = command.strip_prefix("curl -s ") {
+                let answered =
+                    Command::new("sh").args(["-c", &format!("curl -sS --fail --retry 5 {curl}")]).output().unwrap();
+                assert!(answered.status.success(), "{command}: {}", String::from_utf8_lossy(&answered.stderr));
+                tried += 1;
+            }
+        }
+        last = event;
+    }
+
+    assert!(demo.wait().unwrap().success(), "{last}");
+    assert!(tried >= 4, "{tried}");
+    assert_eq!((last["event"].as_str(), last["good"].as_bool()), (Some("verdict"), Some(true)), "{last}");
+    assert!(last["records"].as_u64().unwrap() > 1_000, "{last}");
+    assert_eq!((last["group_offsets"].as_u64(), last["group_offsets_exact"].as_u64()), (Some(16), Some(16)), "{last}");
+}
+
+#[test]
+fn it_ends_when_what_was_asked_for_is_mirrored() {
+    let mut demo =
+        demo(&with_free_ports(&["--exit-when-caught-up", "--records", "5000", "--workers", "1", "-o", "json"]));
+
+    let last = events(&mut demo).last().unwrap();
+
+    assert!(demo.wait().unwrap().success(), "{last}");
+    assert_eq!((last["good"].as_bool(), last["records"].as_u64()), (Some(true), Some(5000)), "{last}");
+}
+
+#[test]
+fn a_port_that_is_in_use_is_named_with_the_way_out() {
+    let held = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let port = held.local_addr().unwrap().port().to_string();
+
+    let ended = demo(&["--source-port", &port, "--target-port", "0", "--rest-port", "0"]).wait_with_output().unwrap();
+
+    let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+    assert_eq!(ended.status.code(), Some(1), "{said}");
+    assert!(said.contains(&port) && said.contains("in use") && said.contains("--source-port"), "{said}");
+}
