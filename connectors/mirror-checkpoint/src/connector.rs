@@ -16,7 +16,8 @@ use mirror::config::ClientRole;
 use mirror::filter::{GroupFilter, TopicFilter};
 use tracing::{debug, info, warn};
 
-use crate::groups::Finder;
+use crate::groups::{Finder, Found};
+use crate::left_out::GroupsLeftOut;
 use crate::{clients, parse};
 
 /// A running connector instance.
@@ -27,6 +28,7 @@ pub struct MirrorCheckpointConnector {
     refresh: Option<Duration>,
     source: Admin,
     known: Mutex<BTreeSet<String>>,
+    left_out: Arc<GroupsLeftOut>,
     context: Arc<dyn ConnectorContext>,
 }
 
@@ -48,6 +50,10 @@ impl MirrorCheckpointConnector {
             refresh: refresh.map(Duration::from_secs),
             source: clients::connect(&config, ClientRole::CheckpointSourceAdmin).await?.admin(),
             known: Mutex::default(),
+            left_out: Arc::new(GroupsLeftOut::new(
+                typed.string("source.cluster.alias"),
+                typed.string("target.cluster.alias"),
+            )),
             config,
             context,
         };
@@ -55,23 +61,30 @@ impl MirrorCheckpointConnector {
             let target = clients::connect(&connector.config, ClientRole::CheckpointTargetAdmin).await?.admin();
             let topic = policy.checkpoints_topic(typed.string("source.cluster.alias"));
             create_topic(&target, &topic, typed.int("checkpoints.topic.replication.factor")).await;
-            let groups = connector.finder.find(&connector.source, &BTreeSet::new()).await?;
+            let groups = connector.find().await?;
             info!(groups = groups.len(), "consumer groups to checkpoint found");
             *connector.known() = groups;
+            connector.context.publish(Arc::clone(&connector.left_out) as _);
         }
         Ok(connector)
     }
 
     /// Looks again; a change of the groups makes new task configs.
     async fn refresh(&self) -> Result<(), ConnectError> {
-        let known = self.known().clone();
-        let groups = self.finder.find(&self.source, &known).await?;
-        if groups != known {
+        let groups = self.find().await?;
+        if groups != *self.known() {
             info!(groups = groups.len(), "consumer groups to checkpoint have changed");
             *self.known() = groups;
             self.context.request_task_reconfiguration();
         }
         Ok(())
+    }
+
+    async fn find(&self) -> Result<BTreeSet<String>, ConnectError> {
+        let known = self.known().clone();
+        let Found { groups, left_out } = self.finder.find(&self.source, &known).await?;
+        self.left_out.found(left_out);
+        Ok(groups)
     }
 
     fn known(&self) -> MutexGuard<'_, BTreeSet<String>> {

@@ -16,8 +16,12 @@ use tracing::{debug, info, warn};
 
 use crate::groups;
 
+/// Groups in one request.
 const BATCH: usize = 50;
-const AT_A_TIME: usize = 8;
+/// Requests that are asked at a time. Few groups together, so that little time passes between look and commit.
+const BATCHES_AT_A_TIME: usize = 4;
+/// Groups that are committed at a time.
+const AT_A_TIME: usize = 16;
 
 /// What became of a group at the last look.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,6 +47,17 @@ pub(crate) struct GroupSyncs {
 }
 
 impl Outcome {
+    fn word(&self) -> &'static str {
+        match self {
+            Outcome::Committed(_) => "committed",
+            Outcome::Refused(_) => "refused",
+            Outcome::Skipped(SkipReason::UpToDate) => "up_to_date",
+            Outcome::Skipped(SkipReason::Active { .. }) => "active",
+            Outcome::Skipped(SkipReason::NoCheckpoint) => "no_checkpoint",
+            Outcome::Skipped(SkipReason::StateUnknown { .. } | SkipReason::OffsetsUnknown { .. }) => "unknown",
+        }
+    }
+
     /// Only a new checkpoint makes something to do.
     fn is_in_step(&self) -> bool {
         matches!(self, Outcome::Committed(_) | Outcome::Skipped(SkipReason::UpToDate))
@@ -69,9 +84,9 @@ impl GroupSyncs {
         };
         let mut groups: Vec<&str> = checkpoints.groups().filter(due).collect();
         groups.sort_unstable();
-        for batch in groups.chunks(BATCH) {
-            let (states, offsets) = look(target, batch).await;
-            let plans: Vec<(String, GroupSync)> = batch
+        for together in groups.chunks(BATCH * BATCHES_AT_A_TIME) {
+            let (states, offsets) = look_at(target, together).await;
+            let plans: Vec<(String, GroupSync)> = together
                 .iter()
                 .filter_map(|group| {
                     let plan = plan(group, checkpoints.of_group(group)?, &states, &offsets);
@@ -90,6 +105,11 @@ impl GroupSyncs {
                 self.note(&group, outcome);
             }
         }
+    }
+
+    /// What became of each group at the last look, as the word of a label.
+    pub(crate) fn words(&self) -> BTreeMap<String, &'static str> {
+        self.outcomes.iter().map(|(group, outcome)| (group.clone(), outcome.word())).collect()
     }
 
     /// Says what has changed.
@@ -111,6 +131,22 @@ impl GroupSyncs {
 
 type States = BTreeMap<String, TargetGroup>;
 type Offsets = BTreeMap<String, TargetOffsets>;
+
+/// States and offsets of groups on the target, several requests at a time.
+async fn look_at(target: &Admin, groups: &[&str]) -> (States, Offsets) {
+    let owned = |batch: &[&str]| batch.iter().map(|group| (*group).to_owned()).collect::<Vec<String>>();
+    let batches: Vec<Vec<String>> = groups.chunks(BATCH).map(owned).collect();
+    let looks = stream::iter(batches).map(|batch| {
+        let target = target.clone();
+        async move {
+            let batch: Vec<&str> = batch.iter().map(String::as_str).collect();
+            look(&target, &batch).await
+        }
+    });
+    let looks: Vec<(States, Offsets)> = looks.buffer_unordered(BATCHES_AT_A_TIME).collect().await;
+    let (states, offsets): (Vec<_>, Vec<_>) = looks.into_iter().unzip();
+    (states.into_iter().flatten().collect(), offsets.into_iter().flatten().collect())
+}
 
 /// States and offsets of groups on the target. What could not be learned is said to be unknown, never to be empty.
 async fn look(target: &Admin, batch: &[&str]) -> (States, Offsets) {

@@ -12,6 +12,7 @@ use mirror::filter::{GroupFilter, TopicFilter};
 use tracing::warn;
 
 use crate::clients;
+use crate::left_out::LeftOut;
 
 /// Groups in one request. The answer names every partition of each of them.
 const BATCH: usize = 50;
@@ -37,6 +38,15 @@ pub(crate) async fn committed(admin: &Admin, role: ClientRole, groups: &[&str]) 
     Ok(fetched.into_iter().flatten().collect())
 }
 
+/// The groups of the source.
+#[derive(Debug, Default)]
+pub(crate) struct Found {
+    /// To be checkpointed.
+    pub(crate) groups: BTreeSet<String>,
+    /// Not, and why.
+    pub(crate) left_out: BTreeMap<String, LeftOut>,
+}
+
 /// Finds the groups to checkpoint.
 #[derive(Debug)]
 pub(crate) struct Finder {
@@ -47,38 +57,46 @@ pub(crate) struct Finder {
 impl Finder {
     /// The groups that the filter accepts and that have committed an offset on an accepted topic. What could not be learned
     /// leaves a group as it was in `known`: not to know is not to be gone.
-    pub(crate) async fn find(
-        &self,
-        source: &Admin,
-        known: &BTreeSet<String>,
-    ) -> Result<BTreeSet<String>, ConnectError> {
+    pub(crate) async fn find(&self, source: &Admin, known: &BTreeSet<String>) -> Result<Found, ConnectError> {
         let role = ClientRole::CheckpointSourceAdmin;
         let listed = source.list_groups().await.map_err(|error| clients::refused(role, &error))?;
         for (broker, error) in &listed.errors {
             warn!(broker, %error, "groups of a broker can't be listed; those that are known stay");
         }
+        let mut found = Found::default();
         let mut candidates = BTreeSet::new();
-        for group in listed.groups.iter().filter(|group| is_consumer_group(group)) {
-            let accepted = self.groups.should_replicate_group(&group.group_id);
-            if accepted.map_err(|error| ConnectError::config(format!("groups: {error}")))? {
-                candidates.insert(group.group_id.as_str());
+        for group in &listed.groups {
+            let id = group.group_id.as_str();
+            let accepted = self.groups.should_replicate_group(id);
+            let accepted = accepted.map_err(|error| ConnectError::config(format!("groups: {error}")))?;
+            if accepted && is_consumer_group(group) {
+                candidates.insert(id);
+            } else {
+                let reason = if accepted { LeftOut::NoConsumers } else { LeftOut::Filtered };
+                found.left_out.insert(id.to_owned(), reason);
             }
         }
         if !listed.errors.is_empty() {
             candidates.extend(known.iter().map(String::as_str));
         }
         let candidates: Vec<&str> = candidates.into_iter().collect();
-        let mut found = BTreeSet::new();
         for (group, offsets) in committed(source, role, &candidates).await? {
-            let wanted = match offsets {
-                Ok(offsets) => self.any_topic(&offsets)?,
+            let reason = match offsets {
+                Ok(offsets) if offsets.is_empty() => Some(LeftOut::NoOffsets),
+                Ok(offsets) if self.any_topic(&offsets)? => None,
+                Ok(_) => Some(LeftOut::NoMirroredTopic),
                 Err(error) => {
                     warn!(group, %error, "offsets of the group can't be read: the principal needs Describe on it");
-                    known.contains(&group)
+                    (!known.contains(&group)).then(|| LeftOut::Refused { error: error.to_string() })
                 }
             };
-            if wanted {
-                found.insert(group);
+            match reason {
+                Some(reason) => {
+                    found.left_out.insert(group, reason);
+                }
+                None => {
+                    found.groups.insert(group);
+                }
             }
         }
         Ok(found)

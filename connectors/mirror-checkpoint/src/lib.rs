@@ -5,6 +5,7 @@
 //! |---|---|
 //! | `connector` | creates the topic of checkpoints, finds groups, splits them into tasks |
 //! | `groups` | which groups there are, and what they have committed |
+//! | [`left_out`] | which groups are not followed, and why |
 //! | [`translator`] | one committed offset to one target offset (pure) |
 //! | `feeds` | follows the topics of offset syncs and offset runs, restores checkpoints |
 //! | `logs` | what source and target topics are now: ids, beginnings, ends |
@@ -23,6 +24,7 @@ mod connector;
 mod feeds;
 mod group_offsets;
 mod groups;
+pub mod left_out;
 mod logs;
 pub mod numbers;
 mod pieces;

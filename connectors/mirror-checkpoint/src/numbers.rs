@@ -27,6 +27,11 @@ const PARTITIONS: Family = Family::gauge(
     "Partitions on which a group has committed, by how well its offset is known on the target.",
 );
 
+const SYNC: Family = Family::gauge(
+    "portage_group_sync_state",
+    "1 for what became of a group's offsets on the target when they were looked at last.",
+);
+
 /// How one partition of a group stands, as the word of a label.
 #[must_use]
 pub const fn standing(answer: &Answer) -> &'static str {
@@ -57,6 +62,8 @@ struct State {
     /// By group, topic and partition.
     latencies_ms: BTreeMap<(String, String, i32), Recent>,
     standings: Standings,
+    /// What became of each group on the target.
+    synced: BTreeMap<String, &'static str>,
 }
 
 impl Numbers {
@@ -69,6 +76,11 @@ impl Numbers {
     /// A round has ended.
     pub fn round(&self, standings: Standings) {
         self.lock().standings = standings;
+    }
+
+    /// The target's groups have been looked at.
+    pub fn synced(&self, groups: BTreeMap<String, &'static str>) {
+        self.lock().synced = groups;
     }
 
     /// A checkpoint is on the target.
@@ -111,6 +123,10 @@ impl MetricSource for Numbers {
                     [("source", &*self.source), ("target", &self.target), ("group", group), ("state", standing)];
                 sink(PARTITIONS.count(&labels, *partitions));
             }
+        }
+        for (group, state) in &state.synced {
+            let labels = [("source", &*self.source), ("target", &self.target), ("group", group), ("state", state)];
+            sink(SYNC.count(&labels, 1));
         }
         for cluster in &self.admins {
             let stats = cluster.stats();

@@ -131,6 +131,7 @@ impl Rounds {
             {
                 sync_at = Some(Instant::now() + every);
                 self.syncs.sync(&self.target, &self.checkpoints).await;
+                self.numbers.synced(self.syncs.words());
             }
         }
     }

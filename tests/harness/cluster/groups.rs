@@ -94,8 +94,14 @@ impl KafkaCluster {
 
     /// A Java consumer that joins `group` with its first [`poll`](JavaMember::poll).
     pub async fn join_group(&self, group: &str, topics: &[&str]) -> JavaMember {
+        self.join_group_with(group, topics, &[]).await
+    }
+
+    /// The same with consumer settings: `("group.protocol", "consumer")` joins as KIP-848 says.
+    pub async fn join_group_with(&self, group: &str, topics: &[&str], config: &[(&str, &str)]) -> JavaMember {
         let handle = new_handle("member");
-        let arguments = json!({"handle": handle, "group": group, "topics": topics});
+        let config: Properties = config.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect();
+        let arguments = json!({"handle": handle, "group": group, "topics": topics, "config": config});
         let opened = Oracle::shared().call("member.open", &self.client(Listener::Plaintext), arguments).await;
         opened.unwrap_or_else(|error| panic!("joining {group}: {error}"));
         JavaMember { handle }

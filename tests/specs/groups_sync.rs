@@ -1,0 +1,169 @@
+//! Groups on the target are kept in step with those on the source.
+//!
+//! - A group of the new protocol (KIP-848) is followed like one of the old; while it has a member on the target it is left
+//!   alone, and `/metrics` says so.
+//! - Groups that are left out are named with the reason.
+//! - Hundreds of groups on dozens of topics are in step within seconds, and a commit follows within the two intervals; the
+//!   times are printed.
+
+use std::time::{Duration, Instant};
+
+use harness::{GroupOffset, Pair, Rest, clusters, eventually};
+use serde_json::json;
+use tokio::task::JoinSet;
+
+use crate::lifecycle::{self, SOON, worker, write};
+
+const KIP_848: [(&str, &str); 1] = [("group.protocol", "consumer")];
+
+/// Both connectors of a flow whose topics and groups begin with its name.
+async fn flow(rest: &Rest, pair: &Pair, name: &str) {
+    let common = json!({
+        "source.cluster.alias": name,
+        "target.cluster.alias": "target",
+        "source.cluster.bootstrap.servers": pair.source.bootstrap(),
+        "target.cluster.bootstrap.servers": pair.target.bootstrap(),
+        "topics": format!("{name}-.*"),
+        "groups": format!("{name}-.*"),
+        "groups.exclude": ".*-excluded",
+        "replication.factor": "1",
+        "offset-syncs.topic.location": "target",
+        "offset-syncs.topic.replication.factor": "1",
+        "checkpoints.topic.replication.factor": "1",
+        "heartbeats.replication.enabled": "false",
+        "sync.topic.acls.enabled": "false",
+        "refresh.groups.interval.seconds": "1",
+        "emit.checkpoints.interval.seconds": "1",
+        "sync.group.offsets.enabled": "true",
+        "sync.group.offsets.interval.seconds": "1",
+    });
+    for kind in ["Source", "Checkpoint"] {
+        let mut config = common.clone();
+        config["connector.class"] = json!(format!("org.apache.kafka.connect.mirror.Mirror{kind}Connector"));
+        let connector = format!("{name}-{kind}");
+        rest.put_connector(&connector, &config).await;
+        lifecycle::runs(rest, &connector).await;
+    }
+}
+
+/// Waits until `/metrics` has a line of this metric with all of these labels.
+async fn shows(rest: &Rest, metric: &str, labels: &[&str]) {
+    eventually(&format!("{metric} with {labels:?} is shown"), SOON, async || {
+        let shown = rest.get("/metrics").await.body;
+        let found =
+            shown.lines().any(|line| line.starts_with(metric) && labels.iter().all(|label| line.contains(label)));
+        if found { Ok(()) } else { Err("it is not") }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn groups_of_the_new_protocol_and_the_reasons_of_those_that_are_left_out() {
+    let (name, pair, rest) = ("kip848", clusters().await, worker().await.rest());
+    let (topic, remote) = (format!("{name}-orders"), format!("{name}.{name}-orders"));
+    pair.source.create_topic(&topic, 1).await;
+    pair.source.create_topic("other-of-848", 1).await;
+    write(&pair.source, &topic, 0, 0, 50).await;
+    let (reader, busy) = (format!("{name}-reader"), format!("{name}-busy"));
+    let member = pair.source.join_group_with(&reader, &[&topic], &KIP_848).await;
+    let mut seen = 0;
+    while seen < 50 {
+        seen += member.poll().await.len();
+    }
+    member.commit().await;
+    let at = |topic: &str, offset| [GroupOffset::new(topic, 0, offset)];
+    pair.source.set_group_offsets(&busy, &at(&topic, 33)).await;
+    pair.source.set_group_offsets(&format!("{name}-elsewhere"), &at("other-of-848", 0)).await;
+    pair.source.set_group_offsets(&format!("{name}-excluded"), &at(&topic, 1)).await;
+    let worker = pair.target.join_group_with(&busy, &[&remote], &KIP_848).await;
+    eventually("the group has a member", SOON, async || {
+        worker.poll().await;
+        let groups = pair.target.groups().await;
+        let states: Vec<_> = groups.into_iter().filter(|(group, _)| *group == busy).collect();
+        if states.iter().any(|(_, state)| state == "Stable") { Ok(()) } else { Err(format!("{states:?}")) }
+    })
+    .await;
+
+    flow(rest, pair, name).await;
+
+    let reaches = async |group: &str, offset: i64| {
+        eventually(&format!("{group} is at {offset}"), SOON, async || {
+            match pair.target.group_offset(group, &remote, 0).await {
+                Some(at) if at == offset => Ok(()),
+                other => Err(format!("{other:?}")),
+            }
+        })
+        .await;
+    };
+    reaches(&reader, 50).await;
+    shows(rest, "portage_group_sync_state", &[&busy, "state=\"active\""]).await;
+    shows(rest, "portage_group_left_out", &["kip848-elsewhere", "no_mirrored_topic"]).await;
+    shows(rest, "portage_groups_left_out", &["source=\"kip848\"", "filtered"]).await;
+    assert_eq!(pair.target.group_offset(&busy, &remote, 0).await, None);
+    worker.leave().await;
+    reaches(&busy, 33).await;
+    member.leave().await;
+}
+
+const TOPICS: usize = 40;
+const GROUPS: usize = 400;
+/// Topics that a group reads.
+const READS: usize = 5;
+
+#[tokio::test]
+async fn hundreds_of_groups_are_in_step_within_seconds() {
+    let (name, pair, rest) = ("crowd", clusters().await, worker().await.rest());
+    let topic = |number: usize| format!("{name}-{}", number % TOPICS);
+    let reads = |group: usize| (group..group + READS).map(topic);
+    let mut setup = JoinSet::new();
+    for number in 0..TOPICS {
+        let topic = topic(number);
+        setup.spawn(async move {
+            pair.source.create_topic(&topic, 1).await;
+            write(&pair.source, &topic, 0, 0, 20).await;
+        });
+    }
+    setup.join_all().await;
+    let offset = |group: usize| i64::try_from(group % 21).unwrap();
+    let mut setup = JoinSet::new();
+    for group in 0..GROUPS {
+        let offsets: Vec<_> = reads(group).map(|topic| GroupOffset::new(&topic, 0, offset(group))).collect();
+        setup.spawn(async move { pair.source.set_group_offsets(&format!("{name}-{group}"), &offsets).await });
+    }
+    setup.join_all().await;
+
+    let started = Instant::now();
+    flow(rest, pair, name).await;
+    let mut missing: Vec<usize> = (0..GROUPS).collect();
+    eventually("all groups are in step", SOON, async || {
+        let looks: JoinSet<_> = missing
+            .iter()
+            .map(|group| (*group, format!("{name}-{group}")))
+            .map(|(number, group)| async move { (number, pair.target.group_offsets(&group).await) })
+            .collect();
+        let in_step = |(group, offsets): &(usize, Vec<GroupOffset>)| {
+            offsets.len() == READS && offsets.iter().all(|at| at.offset == offset(*group))
+        };
+        missing = looks.join_all().await.iter().filter(|look| !in_step(look)).map(|(group, _)| *group).collect();
+        if missing.is_empty() { Ok(()) } else { Err(format!("{} are not", missing.len())) }
+    })
+    .await;
+    let all = started.elapsed();
+
+    let (group, topic) = (format!("{name}-0"), topic(0));
+    pair.source.set_group_offsets(&group, &[GroupOffset::new(&topic, 0, 17)]).await;
+    let committed = Instant::now();
+    eventually("the commit follows", SOON, async || {
+        match pair.target.group_offset(&group, &format!("{name}.{topic}"), 0).await {
+            Some(17) => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    })
+    .await;
+    let one = committed.elapsed();
+    println!(
+        "{GROUPS} groups on {TOPICS} topics, {READS} each: mirrored, translated and in step in {} ms; a commit followed in {} ms",
+        all.as_millis(),
+        Duration::as_millis(&one)
+    );
+}
