@@ -5,6 +5,7 @@
 //! - What Portage mirrors in between, it translates exactly.
 //! - A Java node and one of ours, with their internal REST, are one cluster: a topic that comes later is mirrored, and the listener
 //!   answers nothing but what workers ask of each other.
+//! - The smallest file that makes sense does what it does under Java: heartbeats have groups of their own on either side.
 //! - A file that can't work is refused with its line, by exit code 2.
 
 use harness::{
@@ -162,6 +163,46 @@ async fn a_java_node_and_ours_are_one_cluster() {
     write(&pair.source, "two-nodes-late", 0, 10, 20).await;
     arrive(&pair.target, "two-nodes.two-nodes-late", 0, 20).await;
     java.process().terminate(SOON).await;
+}
+
+#[tokio::test]
+async fn the_smallest_file_mirrors_one_way_and_beats_both_ways() {
+    let pair = clusters().await;
+    let settings = [
+        ("clusters", "small-a, small-b".to_owned()),
+        ("small-a.bootstrap.servers", pair.source.bootstrap()),
+        ("small-b.bootstrap.servers", pair.target.bootstrap()),
+        ("small-a->small-b.enabled", "true".to_owned()),
+        ("topics", "small-.*".to_owned()),
+        ("sync.topic.acls.enabled", "false".to_owned()),
+    ];
+    let factors = [
+        "checkpoints.topic",
+        "heartbeats.topic",
+        "offset-syncs.topic",
+        "config.storage",
+        "offset.storage",
+        "status.storage",
+    ];
+    let factors = factors.map(|of| (format!("{of}.replication.factor"), "1".to_owned()));
+    let mut file: Properties =
+        settings.map(|(key, value)| (key.to_owned(), value)).into_iter().chain(factors).collect();
+    file.insert("replication.factor".to_owned(), "1".to_owned());
+    pair.source.create_topic("small-orders", 1).await;
+    write(&pair.source, "small-orders", 0, 0, 10).await;
+
+    let ours = MirrorMaker::start(Runtime::Portage, "dedicated-small", &file);
+
+    arrive(&pair.target, "small-a.small-orders", 0, 10).await;
+    // Hearts beat in the cluster that is only a source, and from there on to the target.
+    arrive(&pair.target, "small-a.heartbeats", 0, 2).await;
+    let groups = [pair.source.groups().await, pair.target.groups().await];
+    for (groups, group) in groups.iter().zip(["small-b-mm2", "small-a-mm2"]) {
+        assert!(groups.iter().any(|(name, _)| name == group), "{group}: {groups:?}");
+    }
+    assert!(pair.source.topics().await.contains(&"mm2-configs.small-b.internal".to_owned()));
+    assert!(!ours.process().log().contains("ERROR"), "{}", ours.process().log());
+    assert_eq!(ours.process().terminate(SOON).await.code(), Some(0), "{}", ours.process().log_tail());
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@
 
 mod accepts;
 mod client_security;
+mod command_line;
 mod dedicated;
 mod delivery;
 mod delivery_bytes;

@@ -5,6 +5,7 @@
 //!   the config topic nor the log shows a key.
 //! - A v1 resource with a Secret in the same file, SCRAM over TLS and PLAIN; a connector that shall be stopped is, and what the
 //!   file has no more goes.
+//! - Replication factors that are above the number of brokers are found before, with their lines.
 //! - A secret that is not there is named with its line, by exit code 2.
 
 use std::fs;
@@ -16,7 +17,7 @@ use harness::{
     GroupOffset, Identity, KafkaCluster, Listener, PASSWORD, Process, Rest, USER, eventually, free_port, lab, portage,
     workspace,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::lifecycle::{SOON, all_in_state, arrive, encoded, live, numbers, runs, shows, write};
 
@@ -89,8 +90,31 @@ async fn strimzis_resource_runs_without_kubernetes() {
         write(&source, topic, 0, 0, 50).await;
     }
 
+    too_many_replicas(&source, &target, &secrets);
     blog_example(&source, &target, &topics, &secrets).await;
     v1_resource(&source, &target).await;
+}
+
+/// What the blog's file has three replicas of can't be on one broker, and `config check --connect` says so.
+fn too_many_replicas(source: &KafkaCluster, target: &KafkaCluster, secrets: &Path) {
+    let file = workspace::service_dir("strimzi-check").join("kafkamirrormaker2.yaml");
+    fs::write(&file, blog(source, target).replace("replication.factor: 1", "replication.factor: 3")).unwrap();
+    let (file, secrets) = (file.display().to_string(), secrets.display().to_string());
+
+    let checked = portage::run(&["config", "check", &file, "--secrets-dir", &secrets, "--connect", "-o", "json"]);
+
+    let said: Value = serde_json::from_slice(&checked.stdout).unwrap();
+    assert_eq!(checked.status.code(), Some(1), "{said}");
+    let errors = said["findings"].as_array().unwrap().iter().filter(|finding| finding["severity"] == "error");
+    let lines: Vec<i64> = errors.filter_map(|finding| finding["line"].as_i64()).collect();
+    for key in [
+        "          replication.factor: 3",
+        "heartbeats.topic.replication.factor",
+        "checkpoints.topic.replication.factor",
+    ] {
+        let line = blog(source, target).lines().position(|line| line.contains(&key.replace('3', "1"))).unwrap() + 1;
+        assert!(lines.contains(&i64::try_from(line).unwrap()), "{key} in line {line}: {said}");
+    }
 }
 
 async fn blog_example(source: &KafkaCluster, target: &KafkaCluster, topics: &[&str], secrets: &Path) {

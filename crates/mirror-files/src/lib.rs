@@ -5,7 +5,7 @@
 //! to (`${provider:path:key}`).
 //!
 //! Reading order: [`settings`] (values that know their line), [`flow`] (what comes out), [`mm2`] on [`properties`], [`strimzi`] on
-//! [`yaml`], [`finding`] (what is wrong with a file, and the remedy).
+//! [`yaml`]; [`check`] and [`finding`] (what is wrong with a file, and the remedy).
 #![warn(missing_docs)]
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
@@ -21,4 +21,5 @@ pub mod yaml;
 
 pub use finding::{FileError, Finding, Severity};
 pub use flow::{Connector, Flow, RunState};
+pub use nearest::did_you_mean;
 pub use settings::Settings;

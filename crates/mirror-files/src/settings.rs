@@ -4,13 +4,15 @@ use std::collections::BTreeMap;
 
 use connect_api::ConfigMap;
 
-/// One value, and where it stands; `None` for what was derived.
+/// One value, and where it comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Given {
     /// The text.
     pub text: String,
-    /// The line of the file, from 1.
+    /// The line of the file, from 1; `None` for what does not stand there.
     pub line: Option<usize>,
+    /// Where else it comes from, such as `--set`; `None` for what is derived.
+    pub place: Option<&'static str>,
 }
 
 /// A config whose values know their lines.
@@ -20,12 +22,18 @@ pub struct Settings(BTreeMap<String, Given>);
 impl Settings {
     /// Sets a value; a former one is replaced.
     pub fn put(&mut self, key: impl Into<String>, text: impl Into<String>, line: Option<usize>) {
-        self.0.insert(key.into(), Given { text: text.into(), line });
+        self.0.insert(key.into(), Given { text: text.into(), line, place: None });
+    }
+
+    /// Sets values that do not come from the file; former ones are replaced.
+    pub fn put_all(&mut self, values: impl IntoIterator<Item = (String, String)>, place: &'static str) {
+        let values = values.into_iter();
+        self.0.extend(values.map(|(key, text)| (key, Given { text, line: None, place: Some(place) })));
     }
 
     /// Sets a derived value unless there is one.
     pub fn put_if_absent(&mut self, key: &str, text: impl Into<String>) {
-        self.give(key, &Given { text: text.into(), line: None });
+        self.give(key, &Given { text: text.into(), line: None, place: None });
     }
 
     /// Sets a value with its line unless there is one.

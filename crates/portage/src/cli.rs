@@ -3,14 +3,15 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 
+use crate::config::Output;
 use crate::demo::Demo;
-
 use crate::mirror::load::Options;
 
 /// A Kafka Connect worker in Rust that hosts the MirrorMaker 2 connectors.
 #[derive(Debug, Parser)]
-#[command(name = "portage", version, about, max_term_width = 100)]
+#[command(name = "portage", version, about, max_term_width = 100, after_help = TEACH)]
 pub(crate) struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -24,6 +25,33 @@ pub(crate) struct Cli {
     #[arg(long, global = true, value_name = "LEVEL", default_value = "info")]
     pub(crate) log_level: String,
 }
+
+const TEACH: &str = "\
+First steps:
+  portage demo                               see it work, with nothing else needed
+  portage config check mm2.properties        what is wrong with a file, and what to do
+  portage config show mm2.properties         the worker and connector configs that it comes to
+  portage mirror mm2.properties              instead of connect-mirror-maker.sh
+  portage mirror kafkamirrormaker2.yaml --secrets-dir /etc/secrets
+                                             instead of Strimzi's operator
+  portage worker worker.properties           instead of connect-distributed.sh
+  curl -s localhost:8083/connectors?expand=status
+                                             what a worker runs
+  curl -s -X PUT -H 'Content-Type: application/json' -d '{\"level\":\"DEBUG\"}' \\
+       localhost:8083/admin/loggers/org.apache.kafka.connect.mirror
+                                             more about mirroring in the log, at once
+
+Exit codes: 0 ended as asked, or nothing wrong; 1 wrong usage, can't go on, errors found, not healthy;
+2 the configuration can't be used; 3 it can't start (a port is taken); 143 ended by a second signal.";
+
+const WORKER_TEACH: &str = "\
+A key's value comes from the first of these that has one:
+  --set offset.flush.interval.ms=5000
+  CONNECT_OFFSET_FLUSH_INTERVAL_MS=5000      in the environment: . is _, - is __, _ is ___
+  offset.flush.interval.ms=5000              in FILE
+  Kafka's default
+With CONNECT_BOOTSTRAP_SERVERS and what else a worker needs in the environment, FILE may be left out.
+${file:/path:key}, ${dir:/path:file} and ${env:NAME} are read by config.providers, as in Java.";
 
 /// Log line formats.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -40,10 +68,15 @@ pub(crate) enum Command {
     ///
     /// The worker joins the group `group.id` on `bootstrap.servers`, keeps connectors in the three storage topics there and
     /// serves Kafka's Connect REST API on `listeners` (http://:8083). SIGTERM stops it in order; a second one at once.
+    #[command(after_help = WORKER_TEACH)]
     Worker {
         /// The worker's properties file, such as worker.properties.
         #[arg(value_name = "FILE")]
-        file: PathBuf,
+        file: Option<PathBuf>,
+
+        /// Another value for a key. May be given more than once.
+        #[arg(long, value_name = "KEY=VALUE", value_parser = setting)]
+        set: Vec<(String, String)>,
 
         /// Stop in order when standard input closes, too: for a parent that must not leave workers behind.
         #[arg(long, hide = true)]
@@ -57,6 +90,72 @@ pub(crate) enum Command {
     Demo(Demo),
     /// Mirror clusters as a file says: an mm2.properties, or a KafkaMirrorMaker2 of Strimzi.
     Mirror(Mirror),
+    /// Look at a configuration file: what it comes to, and what is wrong with it.
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Ask a running worker whether it is ready: for health checks of containers (exit code 0 or 1).
+    Health {
+        /// The worker's address. Without a path it is /health, without a port 8083.
+        #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8083/health")]
+        url: String,
+
+        /// How long it may take, in milliseconds.
+        #[arg(long, value_name = "MS", default_value_t = 5000)]
+        timeout_ms: u64,
+    },
+    /// Write completions for a shell to standard output.
+    ///
+    /// For bash: portage completions bash > /usr/share/bash-completion/completions/portage
+    Completions {
+        /// The shell.
+        shell: Shell,
+    },
+    /// Write the man page to standard output.
+    Man {
+        /// Write a page for each subcommand into this folder instead.
+        #[arg(long, value_name = "DIR")]
+        dir: Option<PathBuf>,
+    },
+}
+
+/// `portage config …`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Show the worker and connector configs that a file comes to. Secrets are hidden, references to them are not.
+    Show {
+        #[command(flatten)]
+        file: ConfigFile,
+
+        /// Say where each value comes from.
+        #[arg(long)]
+        origin: bool,
+    },
+    /// Find the mistakes of a file: keys that nobody reads, values that can't be, loops, policies that differ, …
+    ///
+    /// Each is named with its line and what to do about it. Exit code 1 if there are errors, 2 if the file can't be read.
+    Check {
+        #[command(flatten)]
+        file: ConfigFile,
+
+        /// Ask the clusters, too: whether they answer, and whether they have brokers enough for the replication factors.
+        #[arg(long)]
+        connect: bool,
+    },
+}
+
+/// A file to look at.
+#[derive(Debug, Args)]
+pub(crate) struct ConfigFile {
+    /// An mm2.properties, a kafkamirrormaker2.yaml, or a worker.properties.
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+
+    #[command(flatten)]
+    pub(crate) options: MirrorOptions,
+
+    /// How to answer.
+    #[arg(long, short, value_enum, default_value_t = Output::Text)]
+    pub(crate) output: Output,
 }
 
 /// Mirror clusters as a file says: an mm2.properties, or a KafkaMirrorMaker2 of Strimzi.

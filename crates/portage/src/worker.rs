@@ -1,5 +1,7 @@
 //! `portage worker FILE`: bind, start, serve, stop.
 
+use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -9,7 +11,9 @@ use connect_herder::service::HerderService;
 use connect_rest::{RestOptions, Server};
 use connect_runtime::loggers::Loggers;
 use connect_runtime::worker::{RunningWorker, Worker};
-use connect_runtime::worker_config::WorkerConfig;
+use connect_runtime::worker_config::{
+    WorkerConfig, WorkerConfigError, environment_levels, environment_overrides, read_properties,
+};
 use kafka_client::Budget;
 use tokio::sync::{oneshot, watch};
 use tracing::{error, info, warn};
@@ -20,14 +24,25 @@ use crate::plugins::plugins;
 use crate::signals::Signals;
 
 /// Runs a worker until it is told to stop, and answers with the exit code.
-pub(crate) async fn run(file: &Path, loggers: Arc<Loggers>, until_stdin_closes: bool) -> u8 {
-    let config = match WorkerConfig::load(file) {
+pub(crate) async fn run(
+    file: Option<&Path>,
+    set: Vec<(String, String)>,
+    loggers: Arc<Loggers>,
+    until_stdin_closes: bool,
+) -> u8 {
+    let config = match properties(file, set).and_then(WorkerConfig::from_properties) {
         Ok(config) => config,
         Err(error) => {
-            error!(file = %file.display(), "the worker's configuration can't be used: {error}");
+            let file = file.map_or_else(|| "the environment".to_owned(), |file| file.display().to_string());
+            error!(file, "the worker's configuration can't be used: {error}");
             return exit::FATAL;
         }
     };
+    for (logger, level) in environment_levels(std::env::vars_os().filter_map(text)) {
+        if loggers.set(&logger, &level, 0).is_none() {
+            warn!(logger, level, "unknown log level in CONNECT_LOG4J_*, left as it was");
+        }
+    }
     for key in config.unknown_keys() {
         warn!(key, "unknown worker key, ignored");
     }
@@ -70,6 +85,24 @@ pub(crate) async fn run(file: &Path, loggers: Arc<Loggers>, until_stdin_closes: 
         code = stop(&worker, serving) => code,
         () = signals.next() => exit::KILLED,
     }
+}
+
+/// The worker's keys: the command line wins over the environment, and that over the file.
+fn properties(file: Option<&Path>, set: Vec<(String, String)>) -> Result<BTreeMap<String, String>, WorkerConfigError> {
+    let mut properties = file.map(read_properties).transpose()?.unwrap_or_default();
+    properties.extend(environment());
+    properties.extend(set);
+    Ok(properties)
+}
+
+/// The keys that `CONNECT_*` variables stand for.
+pub(crate) fn environment() -> BTreeMap<String, String> {
+    environment_overrides(std::env::vars_os().filter_map(text))
+}
+
+/// Variables that are no text are nobody's keys.
+fn text((name, value): (OsString, OsString)) -> Option<(String, String)> {
+    Some((name.into_string().ok()?, value.into_string().ok()?))
 }
 
 /// Binds every listener, so that `/health` answers before anything else happens.

@@ -1,6 +1,7 @@
 //! The worker's own configuration: the same file as `connect-distributed.sh` takes (Java: `DistributedConfig`).
 
 mod def;
+mod environment;
 mod layers;
 mod listeners;
 mod properties;
@@ -18,6 +19,7 @@ use crate::config_providers::{ConfigResolver, SecretSource};
 use crate::metrics::profile::Profile;
 
 pub use def::worker_config_def;
+pub use environment::{environment_levels, environment_overrides};
 pub use listeners::{Listener, local_host_name};
 pub use properties::{parse_properties, read_properties};
 

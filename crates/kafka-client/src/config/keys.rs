@@ -4,7 +4,7 @@
 
 /// Every key that Kafka 4.3's clients know, sorted. Keys whose feature is the JVM's own (factories,
 /// providers, Kerberos) are known too: they are no typing mistakes.
-pub(crate) const KNOWN: &[&str] = &[
+pub const KNOWN: &[&str] = &[
     "acks",
     "allow.auto.create.topics",
     "auto.commit.interval.ms",
@@ -167,7 +167,7 @@ pub(crate) fn is_known(key: &str) -> bool {
 }
 
 /// Whether the value of `key` must not be shown. `Password` in Kafka's `ConfigDef`s.
-pub(crate) fn is_secret(key: &str) -> bool {
+pub fn is_secret(key: &str) -> bool {
     matches!(
         key,
         "sasl.jaas.config"

@@ -18,6 +18,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 pub(crate) use keys::ALLOWED_URLS;
+pub use keys::{KNOWN as KNOWN_KEYS, is_secret};
 pub use secret::Secret;
 use security::Security;
 
@@ -230,7 +231,7 @@ impl fmt::Debug for ClientConfig {
         let mut map = f.debug_map();
         for (key, value) in &self.inner.raw {
             // An unknown key may be a secret with a typing mistake in its name.
-            let shown = if keys::is_secret(key) || !keys::is_known(key) { "[hidden]" } else { value };
+            let shown = if is_secret(key) || !keys::is_known(key) { "[hidden]" } else { value };
             map.entry(key, &shown);
         }
         map.finish()

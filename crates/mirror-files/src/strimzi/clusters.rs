@@ -119,6 +119,11 @@ fn oauth(node: &Node, client: &mut Settings, context: &mut Context) -> Result<()
     client.put("sasl.oauthbearer.token.endpoint.url", endpoint, at);
     client.put("sasl.login.callback.handler.class", OAUTH_HANDLER, at);
     let scope = scope.unwrap_or_default();
+    context.findings.push(Finding::error(
+        at,
+        "authentication type oauth: connectors can't fetch tokens from an endpoint in this version of Portage",
+        "use tls, scram-sha-512 or plain for now",
+    ));
     let jaas = format!("{OAUTH_MODULE} required clientId=\"{id}\" clientSecret=\"{password}\"{scope};");
     client.put("sasl.jaas.config", jaas, at);
     const USED: [&str; 5] = ["type", "tokenEndpointUri", "clientId", "clientSecret", "scope"];

@@ -242,6 +242,25 @@ fn a_resource_that_cannot_run_is_refused_at_its_line() {
 }
 
 #[test]
+fn oauth_is_said_in_kafkas_words_and_to_be_of_no_use_yet() {
+    let oauth = "type: oauth\n          tokenEndpointUri: https://t/token\n          clientId: c\n          \
+                 clientSecret: { secretName: users, key: password }\n          scope: s\n          audience: x";
+    let resource = read(&V1.replace("type: plain", oauth)).unwrap();
+
+    let source = &connectors(&resource)["a->b.MirrorSourceConnector"].settings;
+    assert_eq!(source.get("source.cluster.sasl.mechanism"), Some("OAUTHBEARER"));
+    assert_eq!(source.get("source.cluster.sasl.oauthbearer.token.endpoint.url"), Some("https://t/token"));
+    assert!(
+        source
+            .get("source.cluster.sasl.jaas.config")
+            .unwrap()
+            .contains("clientSecret=\"${strimzisecrets:ns/users:password}\"")
+    );
+    let said = said(&resource);
+    assert!(said.contains("error: authentication type oauth") && said.contains("audience"), "{said}");
+}
+
+#[test]
 fn an_unknown_field_is_named_with_what_was_meant() {
     let resource = read(&BLOG.replace("topicsPattern:", "topicPattern:").replace("tasksMax", "taskMax")).unwrap();
     let said = said(&resource);

@@ -23,12 +23,17 @@ pub(crate) struct Options {
     pub(crate) set: BTreeMap<String, String>,
 }
 
+/// Where values come from that the command line gives.
+pub(crate) const SET: &str = "--set";
+
 /// What a file asks for.
 pub(crate) struct Mirroring {
     /// Groups with their connectors.
     pub(crate) flows: Vec<Flow>,
     /// What listens.
     pub(crate) front: Front,
+    /// The file, if it is an `mm2.properties`.
+    pub(crate) mm2: Option<Mm2>,
     /// Where secrets come from that the file names by Kubernetes' names.
     pub(crate) secrets: Option<Arc<dyn SecretSource>>,
     /// Loggers and the levels that the file gives them.
@@ -58,9 +63,7 @@ pub(crate) fn load(file: &Path, options: &Options) -> Result<Mirroring, FileErro
 
 fn mm2(bytes: &[u8], options: &Options) -> Result<Mirroring, FileError> {
     let mut given = properties::read(bytes)?;
-    for (key, value) in &options.set {
-        given.put(key.as_str(), value.as_str(), None);
-    }
+    given.put_all(options.set.clone(), SET);
     let config = given.to_config();
     let at = |message: String| FileError::at(given.line("config.providers"), message);
     let resolver = ConfigResolver::from_worker(&config).map_err(at)?;
@@ -69,6 +72,7 @@ fn mm2(bytes: &[u8], options: &Options) -> Result<Mirroring, FileError> {
     Ok(Mirroring {
         flows: mm2.flows(&options.clusters)?,
         front: mm2.internal_rest().map_or(Front::Nothing, Front::Internal),
+        mm2: Some(mm2),
         secrets: None,
         levels: Vec::new(),
         findings: Vec::new(),
@@ -77,9 +81,7 @@ fn mm2(bytes: &[u8], options: &Options) -> Result<Mirroring, FileError> {
 
 fn resource(text: &str, options: &Options) -> Result<Mirroring, FileError> {
     let mut resource = strimzi::read(text)?;
-    for (key, value) in &options.set {
-        resource.flow.worker.put(key.as_str(), value.as_str(), None);
-    }
+    resource.flow.worker.put_all(options.set.clone(), SET);
     let secrets = SecretTexts::new(resource.secrets, options.secrets_dir.as_deref());
     let mut findings = resource.findings;
     findings.extend(secrets.missing());
@@ -90,6 +92,7 @@ fn resource(text: &str, options: &Options) -> Result<Mirroring, FileError> {
     Ok(Mirroring {
         flows: vec![resource.flow],
         front: Front::Public,
+        mm2: None,
         secrets: Some(Arc::new(secrets)),
         levels: resource.levels,
         findings,

@@ -24,6 +24,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tracing::{error, info, warn};
 
+use crate::config;
 use crate::exit;
 use crate::peers::{NoPeers, Peers};
 use crate::plugins::plugins;
@@ -43,7 +44,7 @@ pub(crate) async fn run(file: &Path, options: &Options, loggers: Arc<Loggers>) -
             return exit::FATAL;
         }
     };
-    report(&mirroring.findings);
+    report(&config::offline(&mirroring));
     if mirroring.refusals().next().is_some() {
         return exit::FATAL;
     }
@@ -81,13 +82,13 @@ pub(crate) async fn run(file: &Path, options: &Options, loggers: Arc<Loggers>) -
     }
 }
 
+/// Says what is wrong with the file. What is good to know, `config check` says.
 fn report(findings: &[Finding]) {
     for Finding { severity, line, what, remedy } in findings {
-        let line = line.unwrap_or_default();
         match severity {
             Severity::Error => error!(line, "{what}; {remedy}"),
             Severity::Warning => warn!(line, "{what}; {remedy}"),
-            Severity::Note => info!(line, "{what}; {remedy}"),
+            Severity::Note => {}
         }
     }
 }
