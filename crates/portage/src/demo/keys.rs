@@ -32,7 +32,7 @@ impl Keys {
             let sender = sender.clone();
             // A read can't be called off; the thread ends with the process.
             std::thread::spawn(move || {
-                for byte in io::stdin().bytes().map_while(Result::ok) {
+                for byte in io::stdin().lock().bytes().map_while(Result::ok) {
                     let key = match byte {
                         b'q' | b'Q' => Key::Quit,
                         b'k' | b'K' => Key::Kill,

@@ -32,9 +32,11 @@ impl Screen {
 
     pub(crate) fn draw(&self, picture: &Picture) {
         let mut frame = String::from("\x1b[H");
-        for line in self.lines(picture) {
-            // Each line clears what an older one left behind it.
-            let _ = write!(frame, "{line}\x1b[K\n");
+        let (columns, rows) = size();
+        for (at, line) in self.lines(picture).iter().take(rows).enumerate() {
+            // A line break after the last row would scroll; each line clears what an older one left behind it.
+            let end = if at == 0 { "" } else { "\n" };
+            let _ = write!(frame, "{end}{}\x1b[K", cut(line, columns));
         }
         frame.push_str("\x1b[J");
         write(&frame);
@@ -94,6 +96,33 @@ fn write(text: &str) {
     let mut out = io::stdout().lock();
     // A terminal that is gone needs no picture.
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
+/// Columns and rows of the terminal.
+fn size() -> (usize, usize) {
+    match rustix::termios::tcgetwinsize(io::stdout()) {
+        Ok(size) if size.ws_col > 0 && size.ws_row > 0 => (size.ws_col.into(), size.ws_row.into()),
+        _ => (80, 24),
+    }
+}
+
+/// As much of a line as fits; colours take no room, and the last one ends.
+fn cut(line: &str, columns: usize) -> String {
+    let (mut kept, mut room, mut in_colour) = (String::with_capacity(line.len()), columns, false);
+    for character in line.chars() {
+        if character == '\x1b' {
+            in_colour = true;
+        } else if in_colour {
+            in_colour = !character.is_ascii_alphabetic();
+        } else if room == 0 {
+            kept.push_str(OFF);
+            return kept;
+        } else {
+            room -= 1;
+        }
+        kept.push(character);
+    }
+    kept
 }
 
 fn bar(progress: f64) -> String {
@@ -172,5 +201,14 @@ mod tests {
             assert_eq!(bar(progress).chars().count(), BAR, "{progress}");
         }
         assert_eq!(bar(1.0), "█".repeat(BAR));
+    }
+
+    #[test]
+    fn a_line_is_cut_where_the_terminal_ends() {
+        let line = format!("{BOLD}abc{OFF}def");
+
+        assert_eq!(cut(&line, 6), line);
+        assert_eq!(cut(&line, 4), format!("{BOLD}abc{OFF}d{OFF}"));
+        assert_eq!(cut(&line, 2), format!("{BOLD}ab{OFF}"));
     }
 }
