@@ -14,6 +14,7 @@ mod delivery_bytes;
 mod delivery_kills;
 mod delivery_logs;
 mod delivery_topics;
+mod embedded;
 mod groups_sync;
 mod harness_facts;
 mod harness_java;

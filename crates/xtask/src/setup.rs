@@ -1,4 +1,4 @@
-//! What the specs need beside cargo: a JDK and Maven. Installed where that is possible without asking anybody: on Debian,
+//! What the specs need beside cargo: a JDK, Maven and kcat. Installed where that is possible without asking anybody: on Debian,
 //! as root. Elsewhere the message says what to install.
 
 use std::path::Path;
@@ -7,7 +7,7 @@ use std::process::Command;
 use crate::run::run;
 
 /// A program, and the Debian package that brings it.
-const NEEDED: &[(&str, &str)] = &[("javac", "openjdk-17-jdk-headless"), ("mvn", "maven")];
+const NEEDED: &[(&str, &str)] = &[("javac", "openjdk-17-jdk-headless"), ("mvn", "maven"), ("kcat", "kcat")];
 
 pub(crate) fn install_what_is_missing() -> Result<(), String> {
     let missing: Vec<_> = NEEDED.iter().filter(|(program, _)| !is_on_path(program)).collect();
@@ -17,7 +17,7 @@ pub(crate) fn install_what_is_missing() -> Result<(), String> {
     let packages: Vec<&str> = missing.iter().map(|(_, package)| *package).collect();
     if !is_on_path("apt-get") || !is_root() {
         return Err(format!(
-            "the specs need a JDK (17 or newer) and Maven; on Debian: apt-get install -y {}",
+            "the specs need a JDK (17 or newer), Maven and kcat; on Debian: apt-get install -y {}",
             packages.join(" ")
         ));
     }

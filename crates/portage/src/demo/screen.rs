@@ -141,21 +141,22 @@ fn workers(picture: &Picture) -> Vec<String> {
     let mut lines = vec![format!(
         " {BOLD}workers{OFF}            connectors {connectors}/{of_connectors} RUNNING, tasks {tasks}/{of_tasks} RUNNING"
     )];
-    let mut dead = false;
+    let (mut dead, mut orphans) = (false, false);
     for (address, alive) in &picture.workers {
-        dead |= !alive;
         let life = if *alive { format!("{GREEN}up  {OFF}") } else { format!("{RED}dead{OFF}") };
         let units: Vec<String> = picture.placement.iter().filter(|unit| unit.worker == *address).map(unit).collect();
+        dead |= !alive;
+        orphans |= !alive && !units.is_empty();
         lines.push(format!("   {address:<16} {life}  {}", units.join(" ")));
     }
-    lines.push(if dead {
-        format!(
+    lines.push(match (dead, orphans) {
+        (_, true) => format!(
             "   {YELLOW}its work moves after {} s of silence and {} s of waiting for its return (Connect's default: 300 s){OFF}",
             SESSION_MS / 1000,
             DELAY_MS / 1000
-        )
-    } else {
-        String::new()
+        ),
+        (true, false) => format!("   {YELLOW}its work has moved to the others{OFF}"),
+        (false, false) => String::new(),
     });
     lines
 }

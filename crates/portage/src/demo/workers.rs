@@ -85,9 +85,12 @@ impl Workers {
         self.all.iter_mut().map(|worker| (worker.address.clone(), worker.is_alive())).collect()
     }
 
-    /// `kill -9` for the living one with the most work.
+    /// `kill -9` for the living one that mirrors most, so that there is something to be seen.
     pub(crate) fn kill_busiest(&mut self, picture: &Picture) {
-        let load = |worker: &Worker| picture.placement.iter().filter(|unit| unit.worker == worker.address).count();
+        let load = |worker: &Worker| {
+            let units = || picture.placement.iter().filter(|unit| unit.worker == worker.address);
+            (units().filter(|unit| unit.name.starts_with("mirror-source-")).count(), units().count())
+        };
         let alive = self.all.iter_mut().filter_map(|worker| worker.is_alive().then_some(worker));
         if let Some(worker) = alive.max_by_key(|worker| load(worker))
             && let Some(child) = &mut worker.child
