@@ -22,6 +22,7 @@ use crate::internal_topics;
 use crate::plan::{Selection, Topics, partitions};
 use crate::report::{Report, Subject};
 use crate::syncs::SyncsTopic;
+use crate::throttle::Limits;
 use crate::topic_acls::AclSync;
 use crate::topic_configs::{ConfigSync, SyncError};
 
@@ -174,6 +175,7 @@ impl SourceConnector for MirrorSourceConnector {
             return Ok(Vec::new());
         }
         let partitions = partitions(&self.known());
+        let limits = Limits::from_config(&self.config)?;
         Ok(round_robin(&partitions, tasks_max)
             .iter()
             .enumerate()
@@ -181,6 +183,7 @@ impl SourceConnector for MirrorSourceConnector {
                 let mut config = self.config.clone();
                 config.insert("task.assigned.partitions".to_owned(), encode_partitions(share));
                 config.insert("task.index".to_owned(), index.to_string());
+                limits.share(&mut config, share, &partitions);
                 config
             })
             .collect())

@@ -14,6 +14,7 @@
 //! | `syncs` | offset syncs on their way to their topic |
 //! | `internal_topics` | creates these two topics |
 //! | [`numbers`] | what is shown of each partition: MirrorMaker 2's metrics, and the lag |
+//! | [`throttle`] | how fast a task may read (pure) |
 //! | `losses` | what is done when the source log does not fit the position any more (pure) |
 //!
 //! **Invariant:** no mutable state shared between tasks.
@@ -32,6 +33,7 @@ pub mod plan;
 mod report;
 mod syncs;
 mod task;
+pub mod throttle;
 mod topic_acls;
 mod topic_configs;
 

@@ -13,6 +13,7 @@ use kafka_wire::batch::{DecodeLimits, FetchedEntry};
 use mirror::config::ClientRole;
 use mirror::source_offsets::source_partition;
 use mirror::{ReplicationPolicy, SavedPosition, TopicId};
+use tokio::time::{Instant, sleep_until};
 use tracing::{error, info, warn};
 use uuid::Uuid;
 
@@ -21,6 +22,7 @@ use crate::losses::{LossKind, OnDataLoss, loss};
 use crate::numbers::{Labels, Ledger, TaskNumbers};
 use crate::offset_runs::{OffsetRuns, StartAt, Taken};
 use crate::syncs::{OffsetSyncs, SyncsTopic};
+use crate::throttle::{Limits, Throttle};
 
 /// A running task.
 pub struct MirrorSourceTask {
@@ -30,6 +32,7 @@ pub struct MirrorSourceTask {
     /// What is wrong with a partition at the moment, or has been lost; by tag.
     faults: BTreeMap<usize, PartitionFault>,
     on_data_loss: OnDataLoss,
+    throttle: Throttle,
     context: Arc<dyn SourceTaskContext>,
     /// `None`: the target's topic of offset runs can't be used.
     runs: Option<OffsetRuns>,
@@ -71,6 +74,7 @@ impl MirrorSourceTask {
         let options = FetcherOptions::from_config(&client).map_err(|error| wrong(&error))?;
         let first_start = first_start(client.get("auto.offset.reset"))?;
         let on_data_loss = OnDataLoss::from_config(&config)?;
+        let throttle = Throttle::new(&Limits::from_config(&config)?, Instant::now());
 
         let partitions: Vec<Partition> = assigned
             .iter()
@@ -143,6 +147,7 @@ impl MirrorSourceTask {
             tags,
             faults: BTreeMap::new(),
             on_data_loss,
+            throttle,
             context,
             runs,
             syncs,
@@ -288,6 +293,12 @@ impl MirrorSourceTask {
         self.report();
     }
 
+    /// The partitions of a topic that are still read.
+    fn partitions_of(&self, topic: &str) -> Vec<TopicPartition> {
+        let read = self.partitions.iter().filter(|partition| !partition.stopped && &*partition.tp.topic == topic);
+        read.map(|partition| partition.tp.clone()).collect()
+    }
+
     fn report(&self) {
         self.context.report_faults(self.faults.values().cloned().collect());
     }
@@ -295,8 +306,26 @@ impl MirrorSourceTask {
 
 impl SourceTask for MirrorSourceTask {
     async fn poll(&mut self) -> Result<Polled, ConnectError> {
-        match self.fetcher.next().await {
-            Ok(Fetched::Partition(fetched)) => Ok(Polled::Batches(self.batches(fetched))),
+        if let Some(open_at) = self.throttle.open_at() {
+            sleep_until(open_at).await;
+        }
+        let rested_at = self.throttle.rested_at();
+        let fetched = tokio::select! {
+            fetched = self.fetcher.next() => fetched,
+            () = sleep_until(rested_at.unwrap_or_else(Instant::now)), if rested_at.is_some() => {
+                while let Some(topic) = self.throttle.rested(Instant::now()) {
+                    self.fetcher.resume(&self.partitions_of(&topic));
+                }
+                return Ok(Polled::Batches(Vec::new()));
+            }
+        };
+        match fetched {
+            Ok(Fetched::Partition(fetched)) => {
+                if self.throttle.pay(&fetched.topic, record_bytes(&fetched), Instant::now()) {
+                    self.fetcher.pause(&self.partitions_of(&fetched.topic));
+                }
+                Ok(Polled::Batches(self.batches(fetched)))
+            }
             Ok(Fetched::Event(tp, event)) => {
                 self.on_event(&tp, &event);
                 Ok(Polled::Batches(Vec::new()))
@@ -351,6 +380,15 @@ impl SourceTask for MirrorSourceTask {
             syncs.close().await;
         }
     }
+}
+
+/// Bytes of batches, as they crossed the wire.
+fn record_bytes(fetched: &FetchedPartition) -> usize {
+    let bytes = |entry: &FetchedEntry| match entry {
+        FetchedEntry::Batch(batch) => batch.len(),
+        FetchedEntry::Legacy(set) => set.as_bytes().len(),
+    };
+    fetched.batches.iter().map(bytes).sum()
 }
 
 /// Behind the last record that is on the target.

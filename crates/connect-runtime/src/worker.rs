@@ -90,9 +90,8 @@ impl Worker {
 
         let herder = Herder::new(herder_settings::settings(&worker, &plugins));
         let (views, view) = watch::channel(Arc::new(herder.view()));
-        let threads = DataThreads::start()
-            .map_err(|error| WorkerError::Fatal(format!("threads for tasks can't be started: {error}")))?;
-        let environment = TaskEnvironment::new(Arc::clone(&worker), offsets.clone(), budget).with_threads(threads);
+        let environment = TaskEnvironment::new(Arc::clone(&worker), offsets.clone(), budget);
+        let environment = environment.with_threads(DataThreads::of_all_cores());
         let environment = Arc::new(environment);
         let service = Service::new(Shared {
             worker: Arc::clone(&worker),

@@ -75,6 +75,10 @@ const KEYS: &[Row] = &[
      "Replicas of the topic of offset syncs, if it is created."),
     ("offset.lag.max", Long, Some("100"), Low,
      "How many records too early an offset sync may translate before the next one is written. 0 writes one for each record."),
+    ("portage.throttle.bytes.per.second", Long, Some("-1"), Low,
+     "The most bytes a second that the connector reads, all its tasks together; -1 is without limit."),
+    ("portage.throttle.topics", List, Some(""), Low,
+     "The most bytes a second of single topics, as topic:bytes, separated by commas."),
 ];
 
 const EMIT_OFFSET_SYNCS: Row = (

@@ -6,15 +6,20 @@
 //! tasks use several. The rest of the worker (REST, herder, storage topics) has the main runtime for itself.
 
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
+use tracing::warn;
 
 /// Threads for tasks. They end when this is dropped, and with them whatever still runs there.
-#[derive(Debug, Default)]
-pub struct DataThreads(Vec<DataThread>);
+#[derive(Debug)]
+pub struct DataThreads {
+    most: usize,
+    /// Started when there are tasks for them.
+    started: Mutex<Vec<DataThread>>,
+}
 
 #[derive(Debug)]
 struct DataThread {
@@ -35,21 +40,27 @@ impl DataThreads {
     /// No threads: tasks run on the runtime that starts them.
     #[must_use]
     pub fn none() -> Self {
-        Self::default()
+        Self { most: 0, started: Mutex::default() }
     }
 
     /// One for each core.
-    ///
-    /// # Errors
-    /// The operating system gives no more threads or file descriptors.
-    pub fn start() -> io::Result<Self> {
-        let cores = thread::available_parallelism().map_or(1, usize::from);
-        (0..cores).map(DataThread::start).collect::<io::Result<_>>().map(Self)
+    #[must_use]
+    pub fn of_all_cores() -> Self {
+        Self { most: thread::available_parallelism().map_or(1, usize::from), started: Mutex::default() }
     }
 
-    /// A place on the thread that has the fewest tasks. Without threads, and only then, it must be called within a runtime.
+    /// A place on the thread that has the fewest tasks. Must be called within a runtime, which is used if there are no threads.
     pub(crate) fn place(&self) -> Place {
-        match self.0.iter().min_by_key(|thread| Arc::strong_count(&thread.tasks)) {
+        // A push is all that happens under the lock.
+        let mut started = self.started.lock().unwrap_or_else(PoisonError::into_inner);
+        let all_busy = started.iter().all(|thread| Arc::strong_count(&thread.tasks) > 1);
+        if all_busy && started.len() < self.most {
+            match DataThread::start(started.len()) {
+                Ok(thread) => started.push(thread),
+                Err(error) => warn!(%error, "no thread for tasks could be started, using those there are"),
+            }
+        }
+        match started.iter().min_by_key(|thread| Arc::strong_count(&thread.tasks)) {
             Some(thread) => Place { runtime: thread.runtime.clone(), _taken: Some(Arc::clone(&thread.tasks)) },
             None => Place { runtime: Handle::current(), _taken: None },
         }
@@ -76,7 +87,7 @@ mod tests {
 
     #[test]
     fn tasks_go_where_the_fewest_are_and_all_of_a_task_stays_on_one_thread() {
-        let threads = DataThreads((0..2).map(|number| DataThread::start(number).unwrap()).collect());
+        let threads = DataThreads { most: 2, started: Mutex::default() };
         let thread_of = |place: &Place| {
             let (tell, told) = std::sync::mpsc::channel();
             place.runtime.spawn(async move {
@@ -94,5 +105,6 @@ mod tests {
 
         drop(first);
         assert_eq!(thread_of(&threads.place()).0, one.0);
+        assert_eq!(threads.started.lock().unwrap().len(), 2);
     }
 }
