@@ -155,6 +155,10 @@ pub enum Action {
         /// Whether the task may go on.
         result: Result<(), HerderError>,
     },
+    /// Take the right to write the config topic as leader (KIP-618, Java: `claimWritePrivileges`): whoever led before can't
+    /// write any more. Only with `exactly.once.source.support` preparing or enabled; a claim that fails is made again by the
+    /// next privileged write.
+    ClaimConfigWrites,
     /// Make a new session key of the configured algorithm and size (KIP-507). Answered by `SessionKeyMade`.
     MakeSessionKey,
     /// Set a logger's level on this worker.

@@ -13,6 +13,7 @@ use crate::event::GroupEvent;
 use crate::ids::{Generation, MemberId, Now};
 use crate::membership::Next;
 use crate::protocol::{Assignment, AssignmentError, ConnectorsAndTasks, Subprotocol, WorkerMetadata};
+use crate::settings::ExactlyOnce;
 use crate::work::Unit;
 
 impl Herder {
@@ -125,6 +126,9 @@ impl Herder {
             if !self.membership.is_leader() {
                 self.leadership.resign();
                 self.end_all_fencing();
+            } else if self.settings.exactly_once != ExactlyOnce::Disabled {
+                // Before anything is read or written as leader: what an overtaken leader still writes comes before it.
+                self.out.push(Action::ClaimConfigWrites);
             }
         }
     }

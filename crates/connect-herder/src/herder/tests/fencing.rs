@@ -136,3 +136,26 @@ fn offsets_of_an_exactly_once_connector_are_changed_after_fencing() {
 
     assert_eq!(kinds(&bench.write(&writes)), ["alter offsets"]);
 }
+
+#[test]
+fn who_becomes_leader_of_a_fenced_group_first_shuts_former_leaders_out() {
+    let becomes_leader = |exactly_once| {
+        let mut bench = Bench::new(Settings { exactly_once, ..settings() });
+        bench.start(&[]);
+        kinds(&bench.round_alone())
+    };
+
+    assert_eq!(becomes_leader(ExactlyOnce::Disabled), ["make session key"]);
+    assert_eq!(becomes_leader(ExactlyOnce::Preparing), ["claim config writes", "make session key"]);
+    assert_eq!(becomes_leader(ExactlyOnce::Enabled), ["claim config writes", "make session key"]);
+}
+
+#[test]
+fn a_follower_claims_nothing() {
+    let mut bench = Bench::new(exactly_once());
+    bench.start(&[]);
+
+    let actions = bench.round(bench.assignment(ConnectorsAndTasks::default()));
+
+    assert!(!kinds(&actions).contains(&"claim config writes"), "{actions:?}");
+}

@@ -315,6 +315,7 @@ fn kinds(actions: &[Action]) -> Vec<&'static str> {
         Action::FenceZombies { .. } => "fence",
         Action::ForwardFence { .. } => "forward fence",
         Action::AnswerTask { .. } => "answer task",
+        Action::ClaimConfigWrites => "claim config writes",
         Action::MakeSessionKey => "make session key",
         Action::SetLoggerLevel { .. } => "set logger level",
         Action::Stopped => "stopped",
