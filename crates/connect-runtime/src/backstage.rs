@@ -8,6 +8,8 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use connect_herder::Event;
+use connect_herder::settings::ExactlyOnce;
+use kafka_client::fetcher::Isolation;
 use kafka_client::group::GroupMember;
 use kafka_client::log::KafkaLog;
 use kafka_client::producer::ProduceError;
@@ -21,6 +23,7 @@ use tracing::{Instrument, info, warn};
 use crate::driver::ports::PortEnds;
 use crate::group;
 use crate::plugin_call::Guarded;
+use crate::storage::leader_writes::{LeaderProducer, LeaderWrites};
 use crate::storage::status_topic::StatusTopic;
 use crate::storage::topics::{self, StorageTopic, TopicError};
 use crate::storage::{LogEnd, LogHandle, LogRecord, OffsetStore, config_topic, fold_offsets, kafka_log};
@@ -87,13 +90,21 @@ impl Backstage {
 
         crew.begins("reading to the end of the offsets topic");
         let topic = StorageTopic::offsets(&crew.worker);
-        let log = crew.open(&admin, &topic, "offsets", OFFSET_APPEND, || fold_offsets(&offsets)).await?;
+        let isolation = isolation(&crew.worker);
+        let log = crew.open(&admin, &topic, "offsets", OFFSET_APPEND, isolation, || fold_offsets(&offsets)).await?;
+        // With exactly-once support a task that was killed may have left a transaction open there. It ends when the task
+        // starts again; waiting for it here would be waiting for transaction.timeout.ms. Whoever needs offsets reads to the
+        // end himself.
+        if isolation == Isolation::ReadUncommitted {
+            crew.read_to_end(&log, &topic).await?;
+        }
         let _offsets = Guarded::spawn(kafka_log::serve(log, offsets_end));
 
         crew.begins("reading to the end of the status topic");
         let statuses = StatusTopic::default();
         let topic = StorageTopic::statuses(&crew.worker);
-        let log = crew.open(&admin, &topic, "statuses", STATUS_APPEND, || statuses.deliver(events.clone())).await?;
+        let deliver = || statuses.deliver(events.clone());
+        let log = crew.open(&admin, &topic, "statuses", STATUS_APPEND, Isolation::ReadUncommitted, deliver).await?;
         let (handle, end) = LogHandle::new();
         actors.spawn(kafka_log::serve(log, end).in_current_span());
         actors.spawn(statuses.serve(handle, ports.status).in_current_span());
@@ -102,10 +113,16 @@ impl Backstage {
         crew.begins("reading to the end of the config topic");
         let topic = StorageTopic::config(&crew.worker);
         let deliver = || config_topic::deliver(events.clone());
-        let log = crew.open(&admin, &topic, "configs", CONFIG_APPEND, deliver).await?;
+        let log = crew.open(&admin, &topic, "configs", CONFIG_APPEND, isolation, deliver).await?;
+        crew.read_to_end(&log, &topic).await?;
         let (handle, end) = LogHandle::new();
         actors.spawn(kafka_log::serve(log, end).in_current_span());
-        actors.spawn(config_topic::serve(handle, ports.config, events.clone()).in_current_span());
+        let leader = crew.leader_producer().map(|producer| {
+            let (writes, asked) = LeaderWrites::new();
+            actors.spawn(producer.serve(asked).in_current_span());
+            writes
+        });
+        actors.spawn(config_topic::serve(handle, leader, ports.config, events.clone()).in_current_span());
 
         crew.begins("joining the group");
         let cluster = crew.patiently("connecting for the group", || Cluster::connect(crew.member_client())).await?;
@@ -144,21 +161,26 @@ impl Crew {
         Ok(cluster.admin().with_timeout(self.client.api_timeout()))
     }
 
-    /// Makes sure of a topic, opens it, and reads it to its end.
+    /// Makes sure of a topic, opens it, and begins to read it.
     async fn open<D: FnMut(LogRecord) + Send + 'static>(
         &self,
         admin: &Admin,
         topic: &StorageTopic,
         role: &str,
         give_up_after: Duration,
+        isolation: Isolation,
         deliver: impl Fn() -> D,
     ) -> Result<KafkaLog, WorkerError> {
         self.patiently("checking a storage topic", || topics::ensure(admin, topic)).await?;
-        let open = || kafka_log::open(&self.client, self.client_id(role), &topic.name, give_up_after, deliver());
-        let log = self.patiently("opening a storage topic", open).await?;
+        let open =
+            || kafka_log::open(&self.client, self.client_id(role), &topic.name, give_up_after, isolation, deliver());
+        self.patiently("opening a storage topic", open).await
+    }
+
+    async fn read_to_end(&self, log: &KafkaLog, topic: &StorageTopic) -> Result<(), WorkerError> {
         self.patiently("reading a storage topic", || log.read_to_end()).await?;
         info!(topic = topic.name, partitions = log.partitions(), "storage topic was read to its end");
-        Ok(log)
+        Ok(())
     }
 
     /// Tries until it works, or can't.
@@ -179,6 +201,15 @@ impl Crew {
         }
     }
 
+    /// Who writes the config topic while this worker leads, if the group fences its leaders.
+    fn leader_producer(&self) -> Option<LeaderProducer> {
+        (self.worker.exactly_once() != ExactlyOnce::Disabled).then(|| LeaderProducer {
+            client: self.client.clone().with_client_id(self.client_id("configs-leader")),
+            topic: self.worker.config_storage_topic().into(),
+            transactional_id: self.worker.leader_transactional_id(),
+        })
+    }
+
     /// Java's client ids: the group, the worker's own `client.id` if it has one, the role.
     fn client_id(&self, role: &str) -> String {
         match self.client.client_id() {
@@ -193,6 +224,14 @@ impl Crew {
             "" => self.client.clone().with_client_id(format!("connect-{}", self.worker.worker_id())),
             _ => self.client.clone(),
         }
+    }
+}
+
+/// How configs and offsets are read: with exactly-once support only what is committed.
+fn isolation(worker: &WorkerConfig) -> Isolation {
+    match worker.exactly_once() {
+        ExactlyOnce::Enabled => Isolation::ReadCommitted,
+        ExactlyOnce::Preparing | ExactlyOnce::Disabled => Isolation::ReadUncommitted,
     }
 }
 

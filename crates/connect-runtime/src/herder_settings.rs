@@ -25,6 +25,7 @@ pub(crate) fn settings(worker: &WorkerConfig, plugins: &PluginRegistry) -> Setti
         session_key_bytes: worker.key_size_bits().map(|bits| bits.div_ceil(8) as usize),
         topic_tracking: worker.topic_tracking(),
         topic_tracking_reset: worker.topic_tracking_allow_reset(),
+        exactly_once: worker.exactly_once(),
         restart: restart(worker),
         connectors: connectors(plugins),
         epoch_ms: chrono::Utc::now().timestamp_millis(),

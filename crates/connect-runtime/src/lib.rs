@@ -1,7 +1,7 @@
 //! The worker's shell: does what the herder decides, and tells it what happened.
 //!
 //! Reading order: [`worker`] (the whole of it), `driver` (the loop), `connector` and `task` (what runs), [`source_task`]
-//! (what happens inside of a task), [`storage`] (the three topics), `backstage` and `group` (how they and the group come
+//! (what happens inside of a task), [`record_path`] (what may happen to a record), [`storage`] (the three topics), `backstage` and `group` (how they and the group come
 //! up), [`service`] (what the REST API sees).
 //!
 //! [`worker_config`] reads the worker's file, [`config_providers`] the references in it, [`validation`] judges connector
@@ -20,11 +20,13 @@ pub mod loggers;
 pub mod metrics;
 pub mod peer;
 mod plugin_call;
+pub mod record_path;
 pub mod service;
 pub mod signature;
 pub mod source_task;
 pub mod storage;
 mod task;
+pub mod topic_creation;
 pub mod validation;
 pub mod worker;
 pub mod worker_config;

@@ -16,6 +16,7 @@ use crate::metrics::Look;
 use crate::metrics::profile::Profile;
 use crate::peer;
 use crate::plugin_call::{call_blocking, deadline};
+use crate::record_path::catalog::{self, Builtin, VERSION};
 use crate::signature;
 use crate::source_task::TaskEnvironment;
 use crate::storage::OffsetStore;
@@ -82,20 +83,22 @@ impl HerderService for Service {
     }
 
     fn plugins(&self) -> Vec<PluginInfo> {
-        let sources = self.0.plugins.sources().iter();
-        sources
-            .map(|plugin| PluginInfo {
-                class: plugin.class().to_owned(),
-                kind: PluginKind::Source,
-                version: plugin.version().to_owned(),
-            })
-            .collect()
+        let sources = self.0.plugins.sources().iter().map(|plugin| PluginInfo {
+            class: plugin.class().to_owned(),
+            kind: PluginKind::Source,
+            version: plugin.version().to_owned(),
+        });
+        let builtin = catalog::all().into_iter();
+        let builtin =
+            builtin.map(|Builtin { class, kind, .. }| PluginInfo { class, kind, version: VERSION.to_owned() });
+        sources.chain(builtin).collect()
     }
 
     fn plugin_config(&self, class: &str) -> Result<Vec<ConfigKey>, HerderError> {
-        let plugin = self.0.plugins.source(class);
-        let plugin = plugin.ok_or_else(|| HerderError::NotFound(format!("Unknown plugin {class}.")))?;
-        Ok(validation::connector_def(plugin.config_def()).keys().to_vec())
+        let own = self.0.plugins.source(class).map(|plugin| validation::connector_def(plugin.config_def()));
+        let def = own.or_else(|| catalog::config_def(class));
+        let def = def.ok_or_else(|| HerderError::NotFound(format!("Unknown plugin {class}.")))?;
+        Ok(def.keys().to_vec())
     }
 
     fn validate(&self, class: &str, config: ConfigMap) -> BoxFuture<'_, Result<ConfigReport, HerderError>> {

@@ -8,17 +8,17 @@ use std::time::Duration;
 
 use connect_api::plugin::DynSourcePlugin;
 use connect_api::{BoxFuture, ConfigMap, ConnectError};
-use connect_herder::Event;
 use connect_herder::config_log::TargetState;
 use connect_herder::ids::TaskId;
+use connect_herder::{Event, HerderError};
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tokio::task::{JoinError, JoinHandle};
 use tokio::time::{Instant, timeout};
 use tracing::{Instrument, info_span, warn};
 
 use crate::plugin_call::{self, Guarded, deadline};
-use crate::source_task::{TaskEnvironment, TaskEvent, TaskSpec};
+use crate::source_task::{Question, TaskEnvironment, TaskEvent, TaskSpec};
 
 /// What a task is made from.
 pub(crate) struct TaskPlan {
@@ -53,6 +53,15 @@ pub(crate) enum TaskNews {
         task: TaskId,
         /// The topic.
         topic: String,
+    },
+    /// A task must not go on before the herder has answered.
+    Asks {
+        /// The task.
+        task: TaskId,
+        /// What it wants to know.
+        question: Question,
+        /// Where it waits.
+        answer: oneshot::Sender<Result<(), HerderError>>,
     },
 }
 
@@ -182,6 +191,7 @@ fn tell(news: &UnboundedSender<TaskNews>, id: &TaskId, event: TaskEvent) -> bool
         TaskEvent::Started => TaskNews::Event(Event::TaskStarted { task: id.clone(), result: Ok(()) }),
         TaskEvent::Faults(text) => TaskNews::Event(Event::TaskFaults { task: id.clone(), text }),
         TaskEvent::TopicUsed(topic) => TaskNews::TopicUsed { task: id.clone(), topic },
+        TaskEvent::Asks(question, answer) => TaskNews::Asks { task: id.clone(), question, answer },
     };
     let _ = news.send(event);
     started

@@ -140,7 +140,7 @@ impl World {
         let statuses = StatusTopic::default();
         tokio::spawn(memory_log(Arc::clone(&self.config), config_end, config_topic::deliver(events.clone())));
         tokio::spawn(memory_log(Arc::clone(&self.status), status_end, statuses.deliver(events.clone())));
-        tokio::spawn(config_topic::serve(config, ends.config, events.clone()));
+        tokio::spawn(config_topic::serve(config, None, ends.config, events.clone()));
         tokio::spawn(statuses.serve(status.clone(), ends.status));
         let read = events.clone();
         tokio::spawn(async move {

@@ -7,8 +7,10 @@ use connect_api::plugin::DynSourcePlugin;
 use connect_api::record::{SourceOffset, SourcePartition};
 use connect_api::{BoxFuture, ConfigMap, ConnectError, PluginRegistry};
 use connect_herder::ids::{ConnectorName, OpId};
+use connect_herder::settings::ExactlyOnce;
 use connect_herder::view::ClusterView;
 use connect_herder::{Event, HerderError};
+use kafka_client::{ClientConfig, Cluster};
 use tokio::time::timeout;
 use tracing::warn;
 
@@ -16,12 +18,16 @@ use super::Tools;
 use crate::peer::PeerRequest;
 use crate::plugin_call::{call_blocking, deadline};
 use crate::signature::{self, MacAlgorithm};
+use crate::source_task::exactly_once;
 use crate::storage::OffsetStore;
+use crate::storage::connector_offsets::ConnectorOffsets;
 use crate::validation;
 use crate::worker_config::WorkerConfig;
 
 /// How long another worker may take to answer (Java: `DEFAULT_REST_REQUEST_TIMEOUT_MS`).
 const PEER_TIMEOUT: Duration = Duration::from_secs(90);
+/// How long a round of fencing may take (Java: the same).
+const FENCE_TIMEOUT: Duration = Duration::from_secs(90);
 
 impl Tools {
     pub(super) fn report(&self, event: Event) {
@@ -73,7 +79,7 @@ pub(super) fn alter_offsets(
 ) {
     let plugin = tools.plugins.source(config.get("connector.class").map_or("", |class| class.trim())).cloned();
     let (plugins, resolver) = (tools.plugins.clone(), tools.worker.resolver());
-    let store = tools.environment.offsets.clone();
+    let (worker, store) = (Arc::clone(&tools.worker), tools.environment.offsets.clone());
     tools.begin(async move {
         let result = async {
             let class = config.get("connector.class").map_or("", String::as_str);
@@ -81,7 +87,7 @@ pub(super) fn alter_offsets(
             let resolve = move || resolver.resolve(&config);
             let what = format!("config of connector {name}");
             let config = call_blocking(&what, deadline::CHECK, resolve).await.and_then(|resolved| resolved);
-            change_offsets(&name, plugin, config.map_err(|error| internal(&error))?, &store, offsets).await
+            change_offsets(&name, plugin, config.map_err(|error| internal(&error))?, &worker, &store, offsets).await
         };
         Event::OffsetsAltered { op, result: result.await }
     });
@@ -91,22 +97,29 @@ async fn change_offsets(
     name: &ConnectorName,
     plugin: Arc<dyn DynSourcePlugin>,
     config: ConfigMap,
+    worker: &WorkerConfig,
     store: &OffsetStore,
     offsets: Option<Vec<(SourcePartition, Option<SourceOffset>)>>,
 ) -> Result<String, HerderError> {
     let reset = offsets.is_none();
+    let own = ConnectorOffsets::open(name.as_str(), worker, store, &config).await.map_err(|error| internal(&error))?;
     let offsets = match offsets {
         Some(offsets) => OffsetStore::as_java_writes(offsets),
         None => {
-            let stored = store.all(name.as_str()).await.map_err(|error| internal(&error))?;
+            let stored = own.all().await.map_err(|error| internal(&error))?;
             stored.into_iter().map(|(partition, _)| (partition, None)).collect()
         }
     };
     let (what, checked) = (format!("check of the offsets of connector {name}"), offsets.clone());
-    let check = move || plugin.alter_offsets(&config, &checked);
+    let checked_with = config.clone();
+    let check = move || plugin.alter_offsets(&checked_with, &checked);
     let complete = call_blocking(&what, deadline::CHECK, check).await.and_then(|answer| answer);
     let complete = complete.map_err(|error| internal(&error))?;
-    store.write(name.as_str(), offsets).await.map_err(|error| internal(&error))?;
+    let written = match worker.exactly_once() {
+        ExactlyOnce::Enabled => exactly_once::alter_offsets(name, worker, &config, &own, offsets).await,
+        ExactlyOnce::Preparing | ExactlyOnce::Disabled => own.write(offsets).await,
+    };
+    written.map_err(|error| internal(&error))?;
     Ok(altered(reset, complete))
 }
 
@@ -168,13 +181,43 @@ async fn in_time(url: String, answer: BoxFuture<'_, Result<(), HerderError>>) ->
     })
 }
 
-/// Exactly-once workers are refused at start, so nobody has producers to fence.
-pub(super) fn fence_zombies(tools: &Tools, op: OpId, name: &ConnectorName) {
-    let reason = format!(
-        "the tasks of connector {name} can't be fenced: this worker runs with exactly.once.source.support=disabled; give \
-         all workers of the group the same setting"
-    );
-    tools.report(Event::ZombiesFenced { op, result: Err(HerderError::Internal(reason)) });
+/// Fences the producers of tasks 0 up to `tasks` of a connector: none of them can write any more, and what they have left open
+/// is aborted (KIP-618).
+pub(super) fn fence_zombies(tools: &Tools, op: OpId, name: ConnectorName, config: ConfigMap, tasks: u32) {
+    let worker = Arc::clone(&tools.worker);
+    tools.begin(async move {
+        let fenced = timeout(FENCE_TIMEOUT, fence(&worker, &name, config, tasks)).await;
+        let seconds = FENCE_TIMEOUT.as_secs();
+        let result =
+            fenced.unwrap_or_else(|_| Err(format!("the transaction coordinators took longer than {seconds} s")));
+        let result = result.map_err(|reason| {
+            HerderError::Internal(format!(
+                "the producers of the former tasks of connector {name} could not be fenced: {reason}"
+            ))
+        });
+        Event::ZombiesFenced { op, result }
+    });
+}
+
+async fn fence(worker: &WorkerConfig, name: &ConnectorName, config: ConfigMap, tasks: u32) -> Result<(), String> {
+    let resolver = worker.resolver();
+    let what = format!("config of connector {name}");
+    let config = call_blocking(&what, deadline::CHECK, move || resolver.resolve(&config))
+        .await
+        .and_then(|resolved| resolved)
+        .map_err(|error| error.to_string())?;
+    let properties = worker.admin_properties(&config, "");
+    let client = ClientConfig::parse(&properties).map_err(|error| error.to_string())?;
+    let client = client.with_client_id(format!("connector-worker-adminclient-{name}"));
+    let cluster = Cluster::connect(client).await.map_err(|error| error.to_string())?;
+    let ids: Vec<String> = (0..tasks).map(|task| worker.task_transactional_id(name.as_str(), task)).collect();
+    let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+    let admin = cluster.admin().with_timeout(FENCE_TIMEOUT);
+    let fenced = admin.fence_producers(&ids).await.map_err(|error| error.to_string())?;
+    match fenced.into_iter().find_map(|(id, result)| Some((id, result.err()?))) {
+        None => Ok(()),
+        Some((id, error)) => Err(format!("transactional id {id}: {error}")),
+    }
 }
 
 /// Makes a session key of the configured algorithm and size.

@@ -22,17 +22,17 @@ use std::sync::Arc;
 
 use connect_api::PluginRegistry;
 use connect_herder::herder::Herder;
-use connect_herder::ids::{RequestId, TaskId};
+use connect_herder::ids::{OpId, RequestId, TaskId};
 use connect_herder::status_log::{StatusRecord, TopicStatus};
 use connect_herder::view::{ClusterView, Stage};
-use connect_herder::{Action, Command, Event, Outcome};
+use connect_herder::{Action, Command, Event, HerderError, Outcome};
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use tokio::sync::{oneshot, watch};
 use tracing::{debug, error};
 
 use crate::loggers::Loggers;
 use crate::peer::PeerClient;
-use crate::source_task::TaskEnvironment;
+use crate::source_task::{Question, TaskEnvironment};
 use crate::task::{TaskBody, TaskNews};
 use crate::worker_config::WorkerConfig;
 use clock::Clock;
@@ -79,6 +79,9 @@ pub(crate) struct Driver {
     /// Who waits for which answer.
     waiting: HashMap<RequestId, oneshot::Sender<Outcome>>,
     next_request: u64,
+    /// Tasks that wait for an answer, by numbers of their own.
+    asking: HashMap<OpId, oneshot::Sender<Result<(), HerderError>>>,
+    next_ask: u64,
     view: watch::Sender<Arc<ClusterView>>,
     /// The version of the last view.
     published: Option<u64>,
@@ -98,6 +101,8 @@ impl Driver {
             news,
             waiting: HashMap::new(),
             next_request: 0,
+            asking: HashMap::new(),
+            next_ask: 0,
             view,
             published: None,
         }
@@ -128,6 +133,7 @@ impl Driver {
                 Some(news) = self.news.recv() => match news {
                     TaskNews::Event(event) => return event,
                     TaskNews::TopicUsed { task, topic } => self.note_topic(&task, topic),
+                    TaskNews::Asks { task, question, answer } => return self.ask(task, question, answer),
                 },
                 Some(submitted) = self.inbox.commands.recv() => return self.command(submitted),
                 Ok(()) = self.inbox.startup.changed() => self.publish_always(),
@@ -159,6 +165,18 @@ impl Driver {
         Event::Command { id, command }
     }
 
+    /// A task may not go on before the herder has answered.
+    fn ask(&mut self, task: TaskId, question: Question, answer: oneshot::Sender<Result<(), HerderError>>) -> Event {
+        let op = OpId(self.next_ask);
+        self.next_ask += 1;
+        self.asking.retain(|_, answer| !answer.is_closed());
+        self.asking.insert(op, answer);
+        match question {
+            Question::Fence => Event::TaskAsksToFence { task, op },
+            Question::Ownership => Event::TaskAsksOwnership { task, op },
+        }
+    }
+
     /// Puts a topic that a connector uses into the status topic, unless it is there (KIP-558).
     fn note_topic(&self, task: &TaskId, topic: String) {
         let known = self.view.borrow().status.topics(&task.connector).contains_key(&topic);
@@ -179,8 +197,8 @@ impl Driver {
             Action::Join { protocols } => tools.ports.join(protocols),
             Action::Sync { generation, assignments } => tools.ports.sync(generation, assignments),
             Action::Leave => tools.ports.leave(),
-            // Without exactly-once support there is one way to write, whoever may.
-            Action::WriteConfig { op, records, privileged: _ } => tools.ports.write_config(op, records),
+            Action::WriteConfig { op, records, privileged } => tools.ports.write_config(op, records, privileged),
+            Action::ClaimConfigWrites => tools.ports.claim_config_writes(),
             Action::ReadConfigToEnd { op, timeout_ms } => tools.ports.read_config_to_end(op, timeout_ms),
             Action::WriteStatus { key, value } => tools.ports.write_status((key, value)),
             Action::Validate { op, config } => calls::validate(tools, op, config),
@@ -199,13 +217,17 @@ impl Driver {
             Action::AlterOffsets { op, name, config, offsets } => {
                 calls::alter_offsets(tools, op, name, config, offsets)
             }
-            Action::FenceZombies { op, name, .. } => calls::fence_zombies(tools, op, &name),
+            Action::FenceZombies { op, name, config, tasks } => calls::fence_zombies(tools, op, name, config, tasks),
             Action::ForwardFence { op, name, leader_url } => {
                 let view = self.view.borrow().clone();
                 calls::forward_fence(tools, &view, op, name, leader_url);
             }
-            // No task asks: the worker config refuses exactly-once support at start.
-            Action::AnswerTask { op, result } => debug!(?op, ?result, "answer for a task that did not ask"),
+            Action::AnswerTask { op, result } => {
+                if let Some(answer) = self.asking.remove(&op) {
+                    // The task may have been stopped meanwhile.
+                    let _ = answer.send(result);
+                }
+            }
             Action::MakeSessionKey => {
                 if let Err(reason) = calls::make_session_key(tools) {
                     return Some(Err(reason));

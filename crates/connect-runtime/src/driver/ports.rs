@@ -11,7 +11,9 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum ConfigRequest {
     /// Append in one batch, after all earlier ones; `ConfigWritten`.
-    Write { op: OpId, records: Vec<(String, Option<String>)> },
+    Write { op: OpId, records: Vec<(String, Option<String>)>, privileged: bool },
+    /// Shut former leaders out (KIP-618). Not answered: a claim that fails is made again by the next privileged write.
+    Claim,
     /// Read up to the end as it is now; `ConfigReadToEnd`.
     ReadToEnd { op: OpId, timeout_ms: u64 },
 }
@@ -54,8 +56,12 @@ impl Ports {
         (Self { config, status, group }, PortEnds { config: config_end, status: status_end, group: group_end })
     }
 
-    pub(crate) fn write_config(&self, op: OpId, records: Vec<(String, Option<String>)>) {
-        let _ = self.config.send(ConfigRequest::Write { op, records });
+    pub(crate) fn write_config(&self, op: OpId, records: Vec<(String, Option<String>)>, privileged: bool) {
+        let _ = self.config.send(ConfigRequest::Write { op, records, privileged });
+    }
+
+    pub(crate) fn claim_config_writes(&self) {
+        let _ = self.config.send(ConfigRequest::Claim);
     }
 
     pub(crate) fn read_config_to_end(&self, op: OpId, timeout_ms: u64) {

@@ -51,6 +51,8 @@ pub enum Next<E> {
     },
     /// The partition stands still.
     Fail(E),
+    /// Pieces were skipped for one that is not of this lane, so they are for nobody to send again.
+    Orphaned,
 }
 
 /// Pieces of one partition between producer and acknowledgement.
@@ -119,6 +121,12 @@ impl<E> Lane<E> {
         number
     }
 
+    /// A piece that has not been settled.
+    #[must_use]
+    pub fn under_way(&self, number: u64) -> Option<&Sent> {
+        self.under_way.iter().find_map(|(other, sent)| (*other == number).then_some(sent))
+    }
+
     /// A piece has been settled. Answers with the piece if the target has it.
     pub fn settle(&mut self, number: u64, settled: Settled<E>) -> Option<(Sent, Option<i64>)> {
         let index = self.under_way.iter().position(|(other, _)| *other == number)?;
@@ -149,6 +157,7 @@ impl<E> Lane<E> {
             return Next::GoOn;
         }
         match self.failed.take() {
+            None if !self.skipped.is_empty() => Next::Orphaned,
             None => Next::GoOn,
             Some((_, _, Failure::Refused(error))) => Next::Fail(error),
             Some((_, first, Failure::TooLarge)) => {
@@ -223,5 +232,15 @@ mod tests {
         assert!(matches!(lane.next_step(), Next::Fail("no")));
         lane.die();
         assert!(lane.is_dead() && !lane.is_blocked());
+    }
+
+    #[test]
+    fn what_was_skipped_for_another_lane_s_piece_is_not_forgotten() {
+        let mut lane = Lane::<&str>::default();
+        let number = lane.sent(sent(0));
+
+        lane.settle(number, Settled::Skipped);
+
+        assert!(matches!(lane.next_step(), Next::Orphaned));
     }
 }

@@ -7,12 +7,15 @@
 //! | [`submitted`] | the contiguous acknowledged prefix (pure) |
 //! | [`lane`] | what is under way in one partition, and what happens when the target refuses (pure) |
 //! | [`run_loop`] | the loop that owns all of it |
+//! | [`transaction`] | where transactions begin and end (pure) |
+//! | [`exactly_once`] | what exactly-once tasks do beside: fencing, transactions, offsets in them |
 //! | [`records`] | single records to batches |
 //! | [`stats`] | what has been counted |
 //! | [`threads`] | where tasks run |
 //!
 //! A task owns everything it touches; acknowledgements return into the loop that sent, so nothing is locked.
 
+pub(crate) mod exactly_once;
 pub mod lane;
 pub mod path;
 pub mod records;
@@ -21,31 +24,39 @@ mod run_loop;
 pub mod stats;
 pub mod submitted;
 pub mod threads;
+pub mod transaction;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
+use connect_api::config::ConfigProblem;
 use connect_api::metrics::MetricSource;
 use connect_api::plugin::DynSourcePlugin;
 use connect_api::record::{SourceOffset, SourcePartition};
 use connect_api::source::{BoxFuture, DynSourceTask, PartitionFault, SourceTaskContext};
 use connect_api::{ConfigMap, ConnectError};
+use connect_herder::HerderError;
 use connect_herder::config_log::TargetState;
 use connect_herder::ids::TaskId;
+use connect_herder::settings::ExactlyOnce;
 use dashmap::DashMap;
 use kafka_client::budget::Budget;
 use kafka_client::cluster::Cluster;
 use kafka_client::config::ClientConfig;
 use kafka_client::producer::{Producer, ProducerOptions};
 use tokio::sync::mpsc::UnboundedSender;
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tracing::{info, warn};
 
 use crate::metrics::{DataProducer, Metrics};
+use crate::record_path::RecordPath;
 use crate::storage::OffsetStore;
+use crate::storage::connector_offsets::ConnectorOffsets;
+use crate::topic_creation::{CreationGroups, TopicCreation};
 use crate::worker_config::WorkerConfig;
+use exactly_once::ExactlyOnceTask;
 use run_loop::RunLoop;
 use stats::TaskStats;
 use threads::DataThreads;
@@ -102,7 +113,7 @@ pub struct TaskSpec {
 }
 
 /// What a task reports while it runs.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum TaskEvent {
     /// It has started.
     Started,
@@ -110,28 +121,75 @@ pub enum TaskEvent {
     Faults(Option<String>),
     /// A target topic has been written to for the first time (KIP-558).
     TopicUsed(String),
+    /// It must not go on before the herder has answered.
+    Asks(Question, oneshot::Sender<Result<(), HerderError>>),
+}
+
+/// What an exactly-once task has to know before it writes (KIP-618).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Question {
+    /// Have the producers of the tasks before been fenced?
+    Fence,
+    /// Is the task still wanted, and here?
+    Ownership,
 }
 
 /// Runs a task until it is told to stop or has failed for good.
 pub async fn run(spec: TaskSpec) -> Result<(), ConnectError> {
     let mut stop = spec.stop.clone();
-    let (producer, task) = {
-        let starting = start(&spec);
-        tokio::select! {
-            started = starting => started?,
-            () = stopped(&mut stop) => return Ok(()),
-        }
-    };
     let stats = Arc::new(TaskStats::default());
     spec.environment.stats.insert(spec.id.clone(), Arc::clone(&stats));
     let _gone = Unregister { environment: Arc::clone(&spec.environment), id: spec.id.clone() };
-    let shown: Arc<dyn MetricSource> =
-        Arc::new(DataProducer { cluster: producer.0.clone(), environment: Arc::clone(&spec.environment) });
-    spec.environment.metrics.publish_task(&spec.id, &shown);
-    // The receiver lives as long as the worker; without it nobody needs to know.
-    let _ = spec.events.send(TaskEvent::Started);
-    info!("task started");
-    RunLoop::new(spec, producer, task, stats).run().await
+    let spec = Arc::new(spec);
+    let mut limits = Limits::default();
+    loop {
+        let parts = tokio::select! {
+            started = start(&spec) => started?,
+            () = stopped(&mut stop) => return Ok(()),
+        };
+        if limits.is_empty() {
+            // The receiver lives as long as the worker; without it nobody needs to know.
+            let _ = spec.events.send(TaskEvent::Started);
+        }
+        let producer = DataProducer { cluster: parts.cluster.clone(), environment: Arc::clone(&spec.environment) };
+        let shown: Arc<dyn MetricSource> = Arc::new(producer);
+        spec.environment.metrics.publish_task(&spec.id, &shown);
+        info!("task started");
+        match RunLoop::new(Arc::clone(&spec), parts, Arc::clone(&stats), limits.clone()).run().await? {
+            Ended::Stopped => return Ok(()),
+            Ended::TooLarge { topic, bytes } => {
+                warn!(
+                    topic = &*topic,
+                    bytes,
+                    "a transaction was given up: the topic takes no batch of that size; beginning again with smaller ones"
+                );
+                limits.insert(topic, bytes);
+            }
+        }
+    }
+}
+
+/// How a task that has not failed has ended.
+enum Ended {
+    /// It was told to.
+    Stopped,
+    /// The target refused a batch of that size, and with it a whole transaction. It has to begin again from its stored
+    /// offsets, with smaller batches.
+    TooLarge { topic: Arc<str>, bytes: usize },
+}
+
+/// Batches of so many bytes are known to be too large, by target topic.
+type Limits = BTreeMap<Arc<str>, usize>;
+
+/// What a running task consists of.
+struct Parts {
+    cluster: Cluster,
+    producer: Producer,
+    task: Box<dyn DynSourceTask>,
+    offsets: Arc<ConnectorOffsets>,
+    exactly_once: Option<ExactlyOnceTask>,
+    record_path: RecordPath,
+    topic_creation: Option<TopicCreation>,
 }
 
 /// Ends when the task is to end, or nobody holds it any more.
@@ -150,8 +208,31 @@ impl Drop for Unregister {
     }
 }
 
-async fn start(spec: &TaskSpec) -> Result<((Cluster, Producer), Box<dyn DynSourceTask>), ConnectError> {
-    let producer = producer(spec).await?;
+async fn start(spec: &TaskSpec) -> Result<Parts, ConnectError> {
+    let worker = &spec.environment.worker;
+    let wrong = |problems: Vec<ConfigProblem>| {
+        ConnectError::config(problems.into_iter().map(|problem| problem.message).collect::<Vec<_>>().join("; "))
+    };
+    let record_path = RecordPath::from_config(worker, &spec.connector_config).map_err(wrong)?;
+    let groups = CreationGroups::from_config(worker, &spec.connector_config).map_err(wrong)?;
+    let topic_creation = groups.map(|groups| TopicCreation::new(spec, groups));
+    let exact = worker.exactly_once() == ExactlyOnce::Enabled;
+    let (cluster, producer) = if exact {
+        ask(spec, Question::Fence).await?;
+        let (cluster, producer) = producer(spec).await?;
+        exactly_once::take_over(&producer).await?;
+        ask(spec, Question::Ownership).await?;
+        (cluster, producer)
+    } else {
+        producer(spec).await?
+    };
+    let connector = spec.id.connector.as_str();
+    let store = &spec.environment.offsets;
+    let offsets = Arc::new(ConnectorOffsets::open(connector, worker, store, &spec.connector_config).await?);
+    let exactly_once = match exact {
+        true => Some(ExactlyOnceTask::new(spec, &cluster, &offsets).await?),
+        false => None,
+    };
     let mut config = spec.task_config.clone();
     // Connectors hand out complete task configs; what the worker itself needs to know stands in the connector's.
     for (key, value) in &spec.connector_config {
@@ -160,17 +241,29 @@ async fn start(spec: &TaskSpec) -> Result<((Cluster, Producer), Box<dyn DynSourc
     let context = Arc::new(Context {
         id: spec.id.clone(),
         environment: Arc::clone(&spec.environment),
+        offsets: Arc::clone(&offsets),
         events: spec.events.clone(),
     });
     let task = spec.plugin.start_task(config, context).await?;
-    Ok((producer, task))
+    Ok(Parts { cluster, producer, task, offsets, exactly_once, record_path, topic_creation })
+}
+
+/// Waits for the herder's answer.
+async fn ask(spec: &TaskSpec, question: Question) -> Result<(), ConnectError> {
+    let (answer, answered) = oneshot::channel();
+    let _ = spec.events.send(TaskEvent::Asks(question, answer));
+    match answered.await {
+        Ok(result) => result.map_err(|error| ConnectError::fatal(error.to_string())),
+        Err(_) => Err(ConnectError::fatal("the worker is shutting down")),
+    }
 }
 
 /// The data producer. A target that does not answer is waited for; a target that refuses us ends the task.
 async fn producer(spec: &TaskSpec) -> Result<(Cluster, Producer), ConnectError> {
     const RETRY_AFTER: Duration = Duration::from_secs(2);
-    let properties: BTreeMap<String, String> =
+    let mut properties: BTreeMap<String, String> =
         spec.environment.worker.producer_properties(&spec.connector_config, &spec.id.to_string());
+    exactly_once::force(&spec.environment.worker, &spec.id, &mut properties);
     let config =
         ClientConfig::parse(&properties).map_err(|error| ConnectError::config(format!("data producer: {error}")))?;
     let options = ProducerOptions::from_config(&config)
@@ -196,6 +289,7 @@ async fn producer(spec: &TaskSpec) -> Result<(Cluster, Producer), ConnectError> 
 struct Context {
     id: TaskId,
     environment: Arc<TaskEnvironment>,
+    offsets: Arc<ConnectorOffsets>,
     events: UnboundedSender<TaskEvent>,
 }
 
@@ -212,7 +306,7 @@ impl SourceTaskContext for Context {
         &'a self,
         partitions: &'a [SourcePartition],
     ) -> BoxFuture<'a, Result<Vec<Option<SourceOffset>>, ConnectError>> {
-        Box::pin(self.environment.offsets.read(self.connector(), partitions))
+        Box::pin(self.offsets.read(partitions))
     }
 
     fn publish(&self, numbers: Arc<dyn MetricSource>) {

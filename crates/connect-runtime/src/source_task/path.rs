@@ -26,11 +26,23 @@ pub enum Reason {
     OldFormat,
     /// The target takes no batch of this size.
     TooLarge,
+    /// The connector has transforms.
+    Transforms,
+    /// The connector's key or value converter changes bytes.
+    Converters,
 }
 
 impl Reason {
     /// Every reason, in the order of [`Self::index`].
-    pub const ALL: [Self; 5] = [Self::Start, Self::Holes, Self::LogAppendTime, Self::OldFormat, Self::TooLarge];
+    pub const ALL: [Self; 7] = [
+        Self::Start,
+        Self::Holes,
+        Self::LogAppendTime,
+        Self::OldFormat,
+        Self::TooLarge,
+        Self::Transforms,
+        Self::Converters,
+    ];
 
     /// A number for counters.
     #[must_use]
@@ -47,6 +59,8 @@ impl fmt::Display for Reason {
             Reason::LogAppendTime => "log_append_time",
             Reason::OldFormat => "old_format",
             Reason::TooLarge => "too_large",
+            Reason::Transforms => "transforms",
+            Reason::Converters => "converters",
         })
     }
 }

@@ -56,12 +56,18 @@ impl Piece {
 
 /// The wanted records of a payload as one piece, or nothing if none is left.
 pub fn rewrite(payload: &Payload, first_wanted: i64) -> Result<Option<Piece>, ConnectError> {
+    let (records, codec) = wanted_records(payload, first_wanted)?;
+    encode(&records, codec)
+}
+
+/// The wanted records of a payload, and the codec they were in.
+pub fn wanted_records(payload: &Payload, first_wanted: i64) -> Result<(Vec<Record>, Codec), ConnectError> {
     let (mut records, codec) = match payload {
         Payload::Batch(batch) => (decode(batch)?, batch.codec().map_err(unreadable)?),
         Payload::Records(records) => (records.clone(), Codec::None),
     };
     records.retain(|record| record.offset >= first_wanted);
-    encode(&records, codec)
+    Ok((records, codec))
 }
 
 /// A piece in two halves, for a target that does not take the whole. `None`: it is a single record already.
@@ -84,12 +90,24 @@ pub fn halves(piece: &Piece) -> Result<Option<[Piece; 2]>, ConnectError> {
     }
 }
 
+/// A piece in parts that are smaller than `limit` bytes, as far as it can be split.
+pub fn smaller(piece: Piece, limit: usize) -> Result<Vec<Piece>, ConnectError> {
+    if piece.batch.len() < limit {
+        return Ok(vec![piece]);
+    }
+    let Some([first, second]) = halves(&piece)? else { return Ok(vec![piece]) };
+    let mut parts = smaller(first, limit)?;
+    parts.extend(smaller(second, limit)?);
+    Ok(parts)
+}
+
 fn decode(batch: &RecordBatch) -> Result<Vec<Record>, ConnectError> {
     // What is encoded gets a CRC of its own, so the bytes it comes from must be right.
     batch.verify_crc().and_then(|()| batch.decode(&DecodeLimits::default())).map_err(unreadable)
 }
 
-fn encode(records: &[Record], codec: Codec) -> Result<Option<Piece>, ConnectError> {
+/// Records with their source offsets as one piece.
+pub fn encode(records: &[Record], codec: Codec) -> Result<Option<Piece>, ConnectError> {
     if records.is_empty() {
         return Ok(None);
     }
@@ -176,5 +194,19 @@ mod tests {
         let piece = rewrite(&payload(&[5]), 0).unwrap().unwrap();
 
         assert!(halves(&piece).unwrap().is_none());
+    }
+
+    #[test]
+    fn parts_are_smaller_than_the_limit_or_single_records() {
+        let piece = rewrite(&payload(&[5, 6, 9, 11]), 0).unwrap().unwrap();
+        let (whole, single) = (piece.batch.len(), rewrite(&payload(&[5]), 0).unwrap().unwrap().batch.len());
+
+        let count = |limit| smaller(piece.clone(), limit).unwrap().len();
+
+        assert_eq!(count(whole + 1), 1);
+        assert_eq!(count(whole), 2);
+        assert_eq!(count(single), 4);
+        let parts = smaller(piece.clone(), whole).unwrap();
+        assert_eq!(parts.iter().flat_map(|part| part.sources.clone()).collect::<Vec<_>>().len(), 3);
     }
 }

@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use connect_api::ConnectError;
-use connect_api::record::{Ack, AckedRun, Payload, Polled, SourceBatch, SourcePartition, SourceRecord};
+use connect_api::record::{Ack, AckedRun, Payload, Polled, SourceBatch, SourceOffset, SourcePartition, SourceRecord};
 use connect_api::source::{BoxFuture, DynSourceTask};
 use connect_herder::config_log::TargetState;
 use futures_util::stream::{FuturesUnordered, StreamExt};
@@ -18,28 +18,33 @@ use kafka_client::budget::BudgetPermit;
 use kafka_client::cluster::Cluster;
 use kafka_client::codes::ErrorCode;
 use kafka_client::producer::{Delivery, ProduceError, Producer};
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use tracing::{debug, info, warn};
 
+use super::exactly_once::{self, ExactlyOnceTask};
 use super::lane::{Lane, Next, Sent, Settled};
 use super::path::{Path, Reason, path};
 use super::records;
-use super::rewrite::{Piece, halves, rewrite};
+use super::rewrite::{Piece, halves, rewrite, smaller};
 use super::stats::TaskStats;
 use super::submitted::{Progress, Submitted, UnitId};
-use super::{TaskEvent, TaskSpec, stopped};
+use super::{Ended, Limits, Parts, TaskEvent, TaskSpec, stopped};
+use crate::record_path::RecordPath;
+use crate::storage::connector_offsets::ConnectorOffsets;
+use crate::topic_creation::TopicCreation;
 
 /// Tags of batches come from the plug-in and are small; lanes of single records are numbered from here.
 const RECORD_LANES: usize = 1 << 32;
 const POLL_RETRY_AFTER: Duration = Duration::from_millis(100);
 
 type Flush = Pin<Box<dyn Future<Output = (Vec<Progress>, Result<(), ConnectError>)> + Send>>;
-type Answer = Pin<Box<dyn Future<Output = (usize, u64, Result<Option<i64>, ProduceError>)> + Send>>;
+pub(super) type Answer = Pin<Box<dyn Future<Output = (usize, u64, Result<Option<i64>, ProduceError>)> + Send>>;
 
 /// A piece that is not with the producer yet.
-struct Outgoing {
+pub(super) struct Outgoing {
     lane: usize,
-    sent: Sent,
+    pub(super) sent: Sent,
     /// The fetch budget that the batch holds, if it passes as it is.
     permit: Option<BudgetPermit>,
 }
@@ -47,6 +52,8 @@ struct Outgoing {
 /// A unit until all of its pieces are acknowledged.
 struct OpenUnit {
     lane: usize,
+    /// Where its records belong, unless a transform has sent them elsewhere.
+    topic: Arc<str>,
     pieces: usize,
     /// For the count of what is under way.
     records: u64,
@@ -58,17 +65,19 @@ struct OpenUnit {
 }
 
 pub(super) struct RunLoop {
-    spec: TaskSpec,
+    pub(super) spec: Arc<TaskSpec>,
+    pub(super) target: watch::Receiver<TargetState>,
+    offsets: Arc<ConnectorOffsets>,
     cluster: Cluster,
-    producer: Producer,
-    task: Box<dyn DynSourceTask>,
+    pub(super) producer: Producer,
+    pub(super) task: Box<dyn DynSourceTask>,
     stats: Arc<TaskStats>,
-    submitted: Submitted,
+    pub(super) submitted: Submitted,
     units: BTreeMap<UnitId, OpenUnit>,
-    lanes: BTreeMap<usize, Lane<ConnectError>>,
+    pub(super) lanes: BTreeMap<usize, Lane<ConnectError>>,
     record_lanes: BTreeMap<String, usize>,
-    outgoing: VecDeque<Outgoing>,
-    answers: FuturesUnordered<Answer>,
+    pub(super) outgoing: VecDeque<Outgoing>,
+    pub(super) answers: FuturesUnordered<Answer>,
     flush: Option<Flush>,
     next_flush: Instant,
     poll_not_before: Instant,
@@ -76,18 +85,20 @@ pub(super) struct RunLoop {
     polled_at_ms: i64,
     flush_began_ms: i64,
     topics_used: BTreeSet<Arc<str>>,
+    pub(super) exactly_once: Option<ExactlyOnceTask>,
+    limits: Limits,
+    record_path: RecordPath,
+    topic_creation: Option<TopicCreation>,
 }
 
 impl RunLoop {
-    pub(super) fn new(
-        spec: TaskSpec,
-        (cluster, producer): (Cluster, Producer),
-        task: Box<dyn DynSourceTask>,
-        stats: Arc<TaskStats>,
-    ) -> Self {
+    pub(super) fn new(spec: Arc<TaskSpec>, parts: Parts, stats: Arc<TaskStats>, limits: Limits) -> Self {
+        let Parts { cluster, producer, task, offsets, exactly_once, record_path, topic_creation } = parts;
         let next_flush = Instant::now() + spec.environment.worker.offset_flush_interval();
         Self {
+            target: spec.target.clone(),
             spec,
+            offsets,
             cluster,
             producer,
             task,
@@ -104,42 +115,55 @@ impl RunLoop {
             polled_at_ms: now_ms(),
             flush_began_ms: 0,
             topics_used: BTreeSet::new(),
+            exactly_once,
+            limits,
+            record_path,
+            topic_creation,
         }
     }
 
     /// Runs until the task is told to stop (then everything acknowledged is stored) or has failed.
-    pub(super) async fn run(mut self) -> Result<(), ConnectError> {
+    pub(super) async fn run(mut self) -> Result<Ended, ConnectError> {
         self.note_target();
         let result = self.steady().await;
+        let too_large = self.exactly_once.as_mut().and_then(|exactly_once| exactly_once.too_large.take());
         if let Err(error) = &result {
             // What is on its way may still arrive; it is acknowledged progress worth keeping.
             debug!(%error, "task failed, storing its progress");
         }
-        self.finish().await;
-        result
+        self.finish(result.is_err()).await;
+        match too_large {
+            Some((topic, bytes)) => Ok(Ended::TooLarge { topic, bytes }),
+            None => result.map(|()| Ended::Stopped),
+        }
     }
 
     async fn steady(&mut self) -> Result<(), ConnectError> {
         let mut stop = self.spec.stop.clone();
         loop {
-            let polls = self.polls();
+            self.advance_transaction();
+            let (polls, transaction_end) = (self.polls(), self.transaction_end());
             tokio::select! {
                 biased;
                 () = stopped(&mut stop) => return Ok(()),
                 Some(answer) = self.answers.next(), if !self.answers.is_empty() => self.on_answer(answer)?,
                 (progress, result) = flushed(&mut self.flush) => self.on_flushed(progress, result).await?,
+                committed = exactly_once::committed(&mut self.exactly_once) => self.on_committed(committed).await?,
                 () = sleep_until(self.next_flush), if self.flush.is_none() => self.begin_flush(),
                 sent = send(&self.producer, self.outgoing.front_mut()), if !self.outgoing.is_empty() => {
                     self.on_sent(sent)?;
                 }
                 // Wakes on a change; `polls` is looked at anew above.
-                Ok(()) = self.spec.target.changed() => {
-                    info!(target = ?*self.spec.target.borrow(), "task target changed");
+                Ok(()) = self.target.changed() => {
+                    info!(target = ?*self.target.borrow(), "task target changed");
                     self.note_target();
                 }
                 polled = poll(&mut self.task, self.poll_not_before), if polls => match polled {
-                    Ok(Polled::Batches(batches)) => self.take_batches(batches)?,
-                    Ok(Polled::Records(records)) => self.take_records(records)?,
+                    Ok(polled) => {
+                        self.take(polled)?;
+                        self.create_topics().await?;
+                        self.begin_transaction().await?;
+                    }
                     Err(error) if error.is_retriable() => {
                         warn!(%error, "poll failed, trying again");
                         self.stats.errors.retried(now_ms());
@@ -147,16 +171,29 @@ impl RunLoop {
                     }
                     Err(error) => return Err(error),
                 },
+                // Last: what can be polled at once goes into the same transaction.
+                () = sleep_until(transaction_end.unwrap_or_else(Instant::now)), if transaction_end.is_some() => {
+                    self.end_transaction();
+                }
             }
         }
     }
 
+    /// Makes the topics that the outgoing records need, if the connector says how (KIP-158).
+    async fn create_topics(&mut self) -> Result<(), ConnectError> {
+        let Some(creation) = &mut self.topic_creation else { return Ok(()) };
+        for outgoing in &self.outgoing {
+            creation.ensure(&outgoing.sent.topic).await?;
+        }
+        Ok(())
+    }
+
     fn polls(&self) -> bool {
-        self.outgoing.is_empty() && *self.spec.target.borrow() == TargetState::Started
+        self.outgoing.is_empty() && *self.target.borrow() == TargetState::Started && self.transaction_takes_more()
     }
 
     fn note_target(&self) {
-        self.stats.clock.set(*self.spec.target.borrow() != TargetState::Started, now_ms());
+        self.stats.clock.set(*self.target.borrow() != TargetState::Started, now_ms());
     }
 
     fn note_poll(&mut self, records: u64) {
@@ -167,73 +204,115 @@ impl RunLoop {
         self.polled_at_ms = now_ms;
     }
 
-    fn take_batches(&mut self, batches: Vec<SourceBatch>) -> Result<(), ConnectError> {
-        self.note_poll(batches.iter().map(|batch| payload_records(&batch.payload)).sum());
-        for batch in batches {
-            self.take_batch(batch)?;
+    fn take(&mut self, polled: Polled) -> Result<(), ConnectError> {
+        match polled {
+            Polled::Batches(batches) => {
+                self.note_poll(batches.iter().map(|batch| payload_records(&batch.payload)).sum());
+                batches.into_iter().try_for_each(|batch| self.take_batch(batch))
+            }
+            Polled::Records(records) => self.take_records(records),
         }
-        Ok(())
     }
 
     fn take_batch(&mut self, batch: SourceBatch) -> Result<(), ConnectError> {
         if self.lanes.get(&batch.tag).is_some_and(Lane::is_dead) {
             return Ok(());
         }
-        let way = match &batch.payload {
-            Payload::Batch(wire) => path(wire, batch.first_wanted),
-            Payload::Records(_) => Path::Rewrite(Reason::OldFormat),
+        let way = match (self.record_path.reason(), &batch.payload) {
+            (Some(reason), _) => Path::Rewrite(reason),
+            (None, Payload::Batch(wire)) => path(wire, batch.first_wanted),
+            (None, Payload::Records(_)) => Path::Rewrite(Reason::OldFormat),
         };
         self.stats.count(way);
         let records = payload_records(&batch.payload);
+        let pieces = match self.pieces(way, &batch) {
+            Ok(pieces) => pieces,
+            Err(error) => return self.stand_still(batch.tag, error),
+        };
         let mut hold = batch.hold;
-        let (piece, permit) = match (way, batch.payload) {
-            (Path::Pass, Payload::Batch(wire)) => {
-                // A batch that passes is paid for by its fetch until it is acknowledged.
-                let permit = match hold.take().map(|hold| hold.downcast::<BudgetPermit>()) {
-                    Some(Ok(permit)) => Some(*permit),
-                    Some(Err(other)) => {
-                        hold = Some(other);
-                        None
-                    }
-                    None => None,
-                };
-                (Some(Piece::passed(wire)), permit)
+        let permit = match hold.take().filter(|_| way == Path::Pass).map(|hold| hold.downcast::<BudgetPermit>()) {
+            // A batch that passes is paid for by its fetch until it is acknowledged.
+            Some(Ok(permit)) => Some(*permit),
+            Some(Err(other)) => {
+                hold = Some(other);
+                None
             }
-            (_, payload) => match rewrite(&payload, batch.first_wanted) {
-                Ok(piece) => (piece, None),
-                Err(error) => return self.stand_still(batch.tag, error),
-            },
+            None => None,
         };
         let unit = self.submitted.submit(batch.tag, &batch.source_partition, batch.source_offset);
-        let pieces = usize::from(piece.is_some());
         self.stats.taken(records, self.polled_at_ms);
-        self.units
-            .insert(unit, OpenUnit { lane: batch.tag, pieces, records, runs: Vec::new(), single: None, _hold: hold });
-        match piece {
-            Some(piece) => {
-                let sent = Sent { unit, topic: batch.topic, partition: batch.partition, piece };
-                self.outgoing.push_back(Outgoing { lane: batch.tag, sent, permit });
-            }
-            None => self.close_unit(unit),
-        }
+        let (lane, topic) = (batch.tag, batch.topic);
+        let open = OpenUnit { lane, topic, pieces: pieces.len(), records, runs: Vec::new(), single: None, _hold: hold };
+        self.open_unit(unit, open, pieces, permit);
         Ok(())
+    }
+
+    /// What a batch becomes, and for which partitions of the target.
+    fn pieces(&mut self, way: Path, batch: &SourceBatch) -> Result<Vec<(Arc<str>, i32, Piece)>, ConnectError> {
+        let whole = |piece| vec![(Arc::clone(&batch.topic), batch.partition, piece)];
+        let pieces = match (way, &batch.payload) {
+            (Path::Pass, Payload::Batch(wire)) => whole(Piece::passed(wire.clone())),
+            (Path::Rewrite(Reason::Transforms | Reason::Converters), _) => {
+                records::transform(batch, |record| self.record_path.apply(record))?
+            }
+            (_, payload) => rewrite(payload, batch.first_wanted)?.map(whole).unwrap_or_default(),
+        };
+        self.fit(pieces)
+    }
+
+    /// Lines up the pieces of a unit; without any it is done.
+    fn open_unit(
+        &mut self,
+        unit: UnitId,
+        open: OpenUnit,
+        pieces: Vec<(Arc<str>, i32, Piece)>,
+        mut permit: Option<BudgetPermit>,
+    ) {
+        let lane = open.lane;
+        self.units.insert(unit, open);
+        if pieces.is_empty() {
+            return self.close_unit(unit);
+        }
+        for (topic, partition, piece) in pieces {
+            let sent = Sent { unit, topic, partition, piece };
+            self.outgoing.push_back(Outgoing { lane, sent, permit: permit.take() });
+        }
+    }
+
+    /// Pieces in parts, where the topic is known to take none of their size.
+    fn fit(&self, pieces: Vec<(Arc<str>, i32, Piece)>) -> Result<Vec<(Arc<str>, i32, Piece)>, ConnectError> {
+        if self.limits.is_empty() {
+            return Ok(pieces);
+        }
+        let mut fitting = Vec::with_capacity(pieces.len());
+        for (topic, partition, piece) in pieces {
+            let limit = self.limits.get(&topic).copied().unwrap_or(usize::MAX);
+            for part in smaller(piece, limit)? {
+                if part.batch.len() >= limit {
+                    return Err(too_large(&topic, partition, &part));
+                }
+                fitting.push((Arc::clone(&topic), partition, part));
+            }
+        }
+        Ok(fitting)
     }
 
     fn take_records(&mut self, records: Vec<SourceRecord>) -> Result<(), ConnectError> {
         self.note_poll(records.len() as u64);
         let metadata = self.cluster.metadata();
         let partitions = |topic: &str| metadata.topics.get(topic).map_or(1, |info| info.partitions.len().max(1)) as i32;
-        let now_ms = chrono::Utc::now().timestamp_millis();
-        for group in records::group(records, partitions, now_ms)? {
+        let now_ms = now_ms();
+        for group in records::group(records, |record| self.record_path.apply(record), partitions)? {
             let piece = group.encode(self.producer.options().codec)?;
+            let records = piece.as_ref().map_or(0, |piece| piece.record_count().unsigned_abs());
+            let target = (Arc::clone(&group.topic), group.partition);
+            let pieces = self.fit(piece.map(|piece| (target.0, target.1, piece)).into_iter().collect())?;
             let lane = self.record_lane(&group.source_partition);
             let unit = self.submitted.submit(lane, &group.source_partition, group.source_offset);
-            let records = piece.record_count().unsigned_abs();
-            let single = Some(group.source_partition.clone());
             self.stats.taken(records, now_ms);
-            self.units.insert(unit, OpenUnit { lane, pieces: 1, records, runs: Vec::new(), single, _hold: None });
-            let sent = Sent { unit, topic: group.topic, partition: group.partition, piece };
-            self.outgoing.push_back(Outgoing { lane, sent, permit: None });
+            let (topic, single) = (group.topic, Some(group.source_partition));
+            let open = OpenUnit { lane, topic, pieces: pieces.len(), records, runs: Vec::new(), single, _hold: None };
+            self.open_unit(unit, open, pieces, None);
         }
         Ok(())
     }
@@ -244,7 +323,7 @@ impl RunLoop {
     }
 
     /// The first outgoing piece is with the producer, or could not be given to it.
-    fn on_sent(&mut self, sent: Result<Delivery, ProduceError>) -> Result<(), ConnectError> {
+    pub(super) fn on_sent(&mut self, sent: Result<Delivery, ProduceError>) -> Result<(), ConnectError> {
         let Some(outgoing) = self.outgoing.pop_front() else { return Ok(()) };
         let lane = self.lanes.entry(outgoing.lane).or_default();
         if lane.is_dead() {
@@ -262,10 +341,15 @@ impl RunLoop {
         Ok(())
     }
 
-    fn on_answer(
+    pub(super) fn on_answer(
         &mut self,
         (tag, number, result): (usize, u64, Result<Option<i64>, ProduceError>),
     ) -> Result<(), ConnectError> {
+        if let Err(error) = &result
+            && self.exactly_once.is_some()
+        {
+            return self.transaction_failed(tag, number, error);
+        }
         let settled = match result {
             Ok(base_offset) => Settled::Acked(base_offset),
             Err(ProduceError::Skipped { .. }) => Settled::Skipped,
@@ -285,8 +369,13 @@ impl RunLoop {
         match lane.next_step() {
             Next::GoOn => Ok(()),
             Next::Fail(error) => self.stand_still(tag, error),
+            Next::Orphaned => {
+                let reason =
+                    "another source partition that transforms send to the same target partition was refused there";
+                self.stand_still(tag, ConnectError::fatal(reason))
+            }
             Next::Split { first, rest } => match halves(&first.piece)? {
-                None => self.stand_still(tag, too_large(&first)),
+                None => self.stand_still(tag, too_large(&first.topic, first.partition, &first.piece)),
                 Some(parts) => {
                     self.stats.count(Path::Rewrite(Reason::TooLarge));
                     self.producer.reset_partition(&first.topic, first.partition).map_err(fatal)?;
@@ -311,6 +400,8 @@ impl RunLoop {
             let _ = self.spec.events.send(TaskEvent::TopicUsed(sent.topic.to_string()));
         }
         let Some(unit) = self.units.get_mut(&sent.unit) else { return };
+        // Offsets of another topic than the task's own would be taken for those of its own.
+        let base_offset = base_offset.filter(|_| unit.topic == sent.topic);
         // A broker that has forgotten where a resent batch lies says so by giving no offset.
         let somewhere =
             |run: AckedRun| AckedRun { target_offset: base_offset.map_or(-1, |_| run.target_offset), ..run };
@@ -326,7 +417,11 @@ impl RunLoop {
         self.stats.settled(unit.records);
         let acks: Vec<Ack> = self.submitted.ack(unit.lane, id, unit.runs);
         if unit.lane < RECORD_LANES && !acks.is_empty() {
-            self.task.acked(&acks);
+            match &mut self.exactly_once {
+                // Nothing counts before the commit.
+                Some(exactly_once) => exactly_once.acks.extend(acks),
+                None => self.task.acked(&acks),
+            }
         }
         if let Some(partition) = &unit.single {
             (0..unit.records).for_each(|_| self.task.record_acked(partition));
@@ -350,17 +445,22 @@ impl RunLoop {
     fn begin_flush(&mut self) {
         self.next_flush = Instant::now() + self.spec.environment.worker.offset_flush_interval();
         let before = self.task.before_commit();
-        let progress = self.submitted.committable();
+        let progress = self.progress_to_store();
         if before.is_some() || !progress.is_empty() {
             self.flush_began_ms = now_ms();
             self.flush = Some(self.store(before, progress));
         }
     }
 
+    /// Progress that is stored by itself; with exactly-once support it is part of the transactions.
+    fn progress_to_store(&mut self) -> Vec<Progress> {
+        if self.exactly_once.is_some() { Vec::new() } else { self.submitted.committable() }
+    }
+
     /// Lets the task make durable what it has to, then stores the offsets.
     fn store(&self, before: Option<BoxFuture<'static, ()>>, progress: Vec<Progress>) -> Flush {
         let environment = Arc::clone(&self.spec.environment);
-        let connector = self.spec.id.connector.clone();
+        let store = Arc::clone(&self.offsets);
         Box::pin(async move {
             if let Some(before) = before
                 && timeout(environment.worker.offset_flush_timeout(), before).await.is_err()
@@ -370,8 +470,7 @@ impl RunLoop {
             if progress.is_empty() {
                 return (progress, Ok(()));
             }
-            let offsets = progress.iter().map(|entry| (entry.partition.clone(), Some(entry.offset.clone()))).collect();
-            let write = environment.offsets.write(connector.as_str(), offsets);
+            let write = store.write(to_offsets(&progress));
             let result = match timeout(environment.worker.offset_flush_timeout(), write).await {
                 Ok(result) => result,
                 Err(_) => Err(ConnectError::retriable("offset.flush.timeout.ms has passed")),
@@ -401,10 +500,11 @@ impl RunLoop {
     }
 
     /// Waits for what is on its way, within the graceful time, and stores the progress made.
-    async fn finish(mut self) {
+    async fn finish(mut self, failed: bool) {
         let worker = &self.spec.environment.worker;
         let patience = worker.task_shutdown_graceful_timeout().min(worker.offset_flush_timeout());
         let deadline = Instant::now() + patience * 3 / 4;
+        self.finish_transaction(failed, deadline).await;
         while let Ok(Some(answer)) = timeout_at(deadline, self.answers.next()).await {
             if self.on_answer(answer).is_err() {
                 break;
@@ -421,7 +521,7 @@ impl RunLoop {
                 let _ = timeout(patience / 4, before).await;
             })
         });
-        let progress = self.submitted.committable();
+        let progress = self.progress_to_store();
         if before.is_some() || !progress.is_empty() {
             self.flush_began_ms = now_ms();
             let (progress, result) = self.store(before, progress).await;
@@ -446,7 +546,7 @@ async fn poll(task: &mut Box<dyn DynSourceTask>, not_before: Instant) -> Result<
 }
 
 /// Hands the first outgoing piece to the producer. Cancel-safe: it is either lined up when this returns, or not at all.
-async fn send(producer: &Producer, outgoing: Option<&mut Outgoing>) -> Result<Delivery, ProduceError> {
+pub(super) async fn send(producer: &Producer, outgoing: Option<&mut Outgoing>) -> Result<Delivery, ProduceError> {
     let Some(outgoing) = outgoing else { return std::future::pending().await };
     let Sent { topic, partition, piece, .. } = &outgoing.sent;
     match outgoing.permit.take() {
@@ -474,12 +574,17 @@ fn now_ms() -> i64 {
     chrono::Utc::now().timestamp_millis()
 }
 
-fn is_too_large(error: &ProduceError) -> bool {
+pub(super) fn is_too_large(error: &ProduceError) -> bool {
     matches!(error, ProduceError::Rejected { code, .. } if *code == ErrorCode::MESSAGE_TOO_LARGE || *code == ErrorCode::RECORD_LIST_TOO_LARGE)
 }
 
+/// Progress as the offsets topic takes it.
+pub(super) fn to_offsets(progress: &[Progress]) -> Vec<(SourcePartition, Option<SourceOffset>)> {
+    progress.iter().map(|entry| (entry.partition.clone(), Some(entry.offset.clone()))).collect()
+}
+
 /// For a batch of one record, which can't be split.
-fn too_large(Sent { topic, partition, piece, .. }: &Sent) -> ConnectError {
+fn too_large(topic: &str, partition: i32, piece: &Piece) -> ConnectError {
     let record = piece.sources.first().map(|run| format!(" with source offset {}", run.first)).unwrap_or_default();
     let bytes = piece.batch.len();
     ConnectError::fatal(format!(

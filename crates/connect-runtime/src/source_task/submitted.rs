@@ -97,6 +97,12 @@ impl Submitted {
             .collect()
     }
 
+    /// Whether [`Self::committable`] would answer with anything.
+    #[must_use]
+    pub fn has_progress(&self) -> bool {
+        self.lanes.values().any(|lane| lane.committable.is_some())
+    }
+
     /// Progress that could not be stored comes back; newer progress of the same partition stays.
     pub fn restore(&mut self, progress: Vec<Progress>) {
         for entry in progress {

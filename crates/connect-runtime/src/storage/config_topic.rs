@@ -1,7 +1,8 @@
 //! The config topic, for the driver: requests in, events out.
 //!
 //! Writes leave one by one, in the order of the driver's actions, and are reported with the position after them. Records go
-//! to the driver as they are read, its own included; `ConfigReadToEnd` comes behind the last record it covers.
+//! to the driver as they are read, its own included; `ConfigReadToEnd` comes behind the last record it covers. With
+//! exactly-once support what only the leader may write takes a way of its own, on which a former leader is stopped.
 
 use std::time::Duration;
 
@@ -9,10 +10,12 @@ use bytes::Bytes;
 use connect_api::ConnectError;
 use connect_herder::ids::ConfigOffset;
 use connect_herder::{Event, HerderError};
+use futures_util::FutureExt as _;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use tokio::time::timeout;
 use tracing::warn;
 
+use super::leader_writes::LeaderWrites;
 use super::{LogHandle, LogRecord};
 use crate::driver::ports::ConfigRequest;
 
@@ -36,17 +39,26 @@ pub(crate) fn deliver(events: UnboundedSender<Event>) -> impl FnMut(LogRecord) +
     }
 }
 
-/// Serves the driver until it is gone.
+/// Serves the driver until it is gone. Without `leader` there is one way to write, whoever may.
 pub(crate) async fn serve(
     log: LogHandle,
+    leader: Option<LeaderWrites>,
     mut requests: UnboundedReceiver<ConfigRequest>,
     events: UnboundedSender<Event>,
 ) {
     while let Some(request) = requests.recv().await {
         match request {
-            ConfigRequest::Write { op, records } => {
+            ConfigRequest::Claim => {
+                if let Some(leader) = &leader {
+                    leader.claim();
+                }
+            }
+            ConfigRequest::Write { op, records, privileged } => {
                 let records = records.into_iter().map(|(key, value)| (key.into(), value.map(Bytes::from))).collect();
-                let append = log.append(records);
+                let append = match leader.as_ref().filter(|_| privileged) {
+                    Some(leader) => leader.append(records).left_future(),
+                    None => log.append(records).right_future(),
+                };
                 let events = events.clone();
                 // Begun in order, and the log keeps the order; only the waiting is done apart.
                 tokio::spawn(async move {
@@ -86,11 +98,13 @@ mod tests {
     use connect_herder::ids::OpId;
     use tokio::sync::mpsc::unbounded_channel;
 
+    use super::super::leader_writes::LeaderRequest;
     use super::super::log::LogRequest;
     use super::*;
 
     fn write(op: u64, key: &str) -> ConfigRequest {
-        ConfigRequest::Write { op: OpId(op), records: vec![(key.to_owned(), Some("{}".to_owned()))] }
+        let records = vec![(key.to_owned(), Some("{}".to_owned()))];
+        ConfigRequest::Write { op: OpId(op), records, privileged: true }
     }
 
     #[tokio::test]
@@ -98,7 +112,7 @@ mod tests {
         let (log, mut end) = LogHandle::new();
         let (requests, requested) = unbounded_channel();
         let (events, mut happened) = unbounded_channel();
-        tokio::spawn(serve(log, requested, events));
+        tokio::spawn(serve(log, None, requested, events));
 
         requests.send(write(1, "a")).unwrap();
         let Some(LogRequest::Append { records, done }) = end.recv().await else { panic!("no append") };
@@ -114,7 +128,7 @@ mod tests {
         let (log, mut end) = LogHandle::new();
         let (requests, requested) = unbounded_channel();
         let (events, _happened) = unbounded_channel();
-        tokio::spawn(serve(log, requested, events));
+        tokio::spawn(serve(log, None, requested, events));
 
         for op in 0..20 {
             requests.send(write(op, &format!("k{op}"))).unwrap();
@@ -131,7 +145,7 @@ mod tests {
         let (log, _end) = LogHandle::new();
         let (requests, requested) = unbounded_channel();
         let (events, mut happened) = unbounded_channel();
-        tokio::spawn(serve(log, requested, events));
+        tokio::spawn(serve(log, None, requested, events));
 
         requests.send(ConfigRequest::ReadToEnd { op: OpId(2), timeout_ms: 3000 }).unwrap();
         requests.send(write(1, "a")).unwrap();
@@ -141,6 +155,25 @@ mod tests {
         assert_eq!(happened.recv().await.unwrap(), read);
         let written = happened.recv().await.unwrap();
         assert!(matches!(written, Event::ConfigWritten { op: OpId(1), result: Err(HerderError::Internal(_)) }));
+    }
+
+    #[tokio::test]
+    async fn with_exactly_once_support_what_only_the_leader_may_write_takes_its_own_way() {
+        let ((log, mut end), (leader, mut leads)) = (LogHandle::new(), LeaderWrites::new());
+        let (requests, requested) = unbounded_channel();
+        let (events, _happened) = unbounded_channel();
+        tokio::spawn(serve(log, Some(leader), requested, events));
+
+        requests.send(ConfigRequest::Claim).unwrap();
+        requests.send(write(1, "connector-m")).unwrap();
+        let records = vec![("target-state-m".to_owned(), None)];
+        requests.send(ConfigRequest::Write { op: OpId(2), records, privileged: false }).unwrap();
+
+        assert!(matches!(leads.recv().await, Some(LeaderRequest::Claim)));
+        let Some(LeaderRequest::Append { records, .. }) = leads.recv().await else { panic!("no append") };
+        assert_eq!(records[0].0, "connector-m");
+        let Some(LogRequest::Append { records, .. }) = end.recv().await else { panic!("no append") };
+        assert_eq!(records, [(Bytes::from("target-state-m"), None)]);
     }
 
     #[test]

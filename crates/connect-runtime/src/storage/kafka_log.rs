@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use connect_api::ConnectError;
-use kafka_client::fetcher::FetcherOptions;
+use kafka_client::fetcher::{FetcherOptions, Isolation};
 use kafka_client::log::KafkaLog;
 use kafka_client::producer::{ProduceError, ProducerOptions};
 use kafka_client::{ClientConfig, ClientError, Cluster};
@@ -17,7 +17,8 @@ use crate::plugin_call::Guarded;
 
 /// Opens a storage topic over connections of its own, under this `client.id`, and begins to read it.
 ///
-/// `give_up_after` is how long one append may take; Java never gives up, which holds up whatever comes behind.
+/// `give_up_after` is how long one append may take; Java never gives up, which holds up whatever comes behind. With
+/// [`Isolation::ReadCommitted`] nothing of open or aborted transactions is delivered.
 ///
 /// # Errors
 /// The topic can't be opened, perhaps not yet.
@@ -26,11 +27,12 @@ pub(crate) async fn open(
     client_id: String,
     topic: &str,
     give_up_after: Duration,
+    isolation: Isolation,
     mut deliver: impl FnMut(LogRecord) + Send + 'static,
 ) -> Result<KafkaLog, ProduceError> {
     let cluster = Cluster::connect(client.clone().with_client_id(client_id)).await?;
     let config = cluster.config().clone();
-    let fetcher = FetcherOptions::from_config(&config).map_err(ClientError::from)?;
+    let fetcher = FetcherOptions { isolation, ..FetcherOptions::from_config(&config).map_err(ClientError::from)? };
     // Order is what a log is; the producer keeps it, and idempotence keeps retries from repeating.
     let options = ProducerOptions::from_config(&config).map_err(ClientError::from)?;
     let producer = ProducerOptions { acks: -1, transactional_id: None, delivery_timeout: give_up_after, ..options };

@@ -6,6 +6,7 @@ use connect_api::{ConnectError, SourceOffset, SourcePartition};
 use connect_herder::service::StoredOffsets;
 use tracing::warn;
 
+use super::log::LogWrite;
 use super::offset_view::OffsetView;
 use super::{LogEnd, LogHandle, LogRecord, offset_key};
 
@@ -48,15 +49,22 @@ impl OffsetStore {
         connector: &str,
         offsets: Vec<(SourcePartition, Option<SourceOffset>)>,
     ) -> Result<(), ConnectError> {
-        let records = {
-            let view = self.lock();
-            let records = offsets.iter().map(|(partition, offset)| (partition, offset.as_ref()));
-            records.flat_map(|(partition, offset)| view.records_for(connector, partition, offset)).collect::<Vec<_>>()
-        };
+        let records = self.records(connector, &offsets);
         if records.is_empty() {
             return Ok(());
         }
         self.log.append(records).await.map(drop)
+    }
+
+    /// The records that store these offsets, for whoever writes them another way (in a transaction).
+    pub(crate) fn records(
+        &self,
+        connector: &str,
+        offsets: &[(SourcePartition, Option<SourceOffset>)],
+    ) -> Vec<LogWrite> {
+        let view = self.lock();
+        let offsets = offsets.iter().map(|(partition, offset)| (partition, offset.as_ref()));
+        offsets.flat_map(|(partition, offset)| view.records_for(connector, partition, offset)).collect()
     }
 
     /// Everything that is stored for a connector, read to the end first.

@@ -59,6 +59,11 @@ impl StorageTopic {
         Self::new(worker, "offset", worker.offset_storage_topic(), key, purpose, worker.offset_storage_partitions())
     }
 
+    /// A connector's own `offsets.storage.topic`: made like the worker's.
+    pub(crate) fn connector_offsets(worker: &WorkerConfig, name: &str) -> Self {
+        Self { name: name.to_owned(), key: "offsets.storage.topic", ..Self::offsets(worker) }
+    }
+
     /// `status.storage.*`.
     pub(crate) fn statuses(worker: &WorkerConfig) -> Self {
         let (key, purpose) = ("status.storage.topic", "connector and task statuses");

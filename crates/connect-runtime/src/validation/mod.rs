@@ -6,15 +6,17 @@ mod policy;
 use std::collections::BTreeMap;
 
 use connect_api::config::{ConfigDef, ConfigProblem, ConfigType, ConfigValue};
+use connect_api::source::ExactlyOnceSupport;
 use connect_api::{ConfigMap, PluginRegistry};
 use connect_herder::error::HerderError;
 use connect_herder::service::ConfigReport;
+use connect_herder::settings::ExactlyOnce;
 
+use crate::record_path::RecordPath;
+use crate::topic_creation::CreationGroups;
 use crate::worker_config::WorkerConfig;
 
 pub use common::source_connector_def;
-
-const BYTE_ARRAY_CONVERTER: &str = "ByteArrayConverter";
 
 /// All keys of a connector class: the common ones, then its own.
 #[must_use]
@@ -38,7 +40,7 @@ pub fn validate(
     let mut problems = plugin.validate(&resolved);
     problems.extend(policy::check_overrides(worker, config));
     problems.extend(check_record_path(worker, &resolved));
-    problems.extend(check_worker_limits(&resolved));
+    problems.extend(check_exactly_once(worker, plugin.exactly_once_support(&resolved), &resolved));
     problems.extend(check_providers(worker, config));
     let mut by_key = group_by_key(problems);
 
@@ -97,49 +99,46 @@ pub fn unknown_class(registry: &PluginRegistry, class: &str) -> HerderError {
     ))
 }
 
-/// What stands between task and producer: keys and values must pass as bytes in this version.
+/// What stands between task and producer: transforms, predicates, converters, topics to be made.
 fn check_record_path(worker: &WorkerConfig, config: &ConfigMap) -> Vec<ConfigProblem> {
-    let mut problems = Vec::new();
-    for key in ["key.converter", "value.converter"] {
-        let (class, whose) = match config.get(key) {
-            Some(class) => (class.as_str(), ""),
-            None => (worker.get(key).unwrap_or(""), " (the worker's default)"),
-        };
-        if class.trim().rsplit('.').next() != Some(BYTE_ARRAY_CONVERTER) {
-            problems.push(ConfigProblem::new(
-                key,
-                format!(
-                    "Invalid value {class} for configuration {key}{whose}: records are mirrored as bytes; set it to \
-                     org.apache.kafka.connect.converters.ByteArrayConverter"
-                ),
-            ));
-        }
-    }
-    for key in ["transforms", "predicates", "topic.creation.groups"] {
-        if config.get(key).is_some_and(|value| !value.trim().is_empty()) {
-            problems.push(ConfigProblem::new(
-                key,
-                format!(
-                    "Invalid value {} for configuration {key}: not supported by this version of Portage",
-                    config[key]
-                ),
-            ));
-        }
-    }
-    problems
+    let path = RecordPath::from_config(worker, config).err();
+    let topics = CreationGroups::from_config(worker, config).err();
+    path.into_iter().chain(topics).flatten().collect()
 }
 
-fn check_worker_limits(config: &ConfigMap) -> Vec<ConfigProblem> {
+/// KIP-618's preflight checks, in Java's words (`DistributedHerder.validateSourceConnectorConfig`).
+fn check_exactly_once(
+    worker: &WorkerConfig,
+    support: Option<ExactlyOnceSupport>,
+    config: &ConfigMap,
+) -> Vec<ConfigProblem> {
+    let is = |key: &str, wanted: &str| config.get(key).is_some_and(|value| value.trim().eq_ignore_ascii_case(wanted));
     let mut problems = Vec::new();
     let mut refuse = |key: &str, message: &str| problems.push(ConfigProblem::new(key, message));
-    if config.get("exactly.once.support").is_some_and(|value| value.trim().eq_ignore_ascii_case("required")) {
-        refuse("exactly.once.support", "This worker does not have exactly-once source support enabled.");
+    if is("exactly.once.support", "required") {
+        if worker.exactly_once() != ExactlyOnce::Enabled {
+            refuse("exactly.once.support", "This worker does not have exactly-once source support enabled.");
+        }
+        match support {
+            Some(ExactlyOnceSupport::Supported) => {}
+            Some(ExactlyOnceSupport::Unsupported) => refuse(
+                "exactly.once.support",
+                "The connector does not support exactly-once semantics with the provided configuration.",
+            ),
+            None => refuse(
+                "exactly.once.support",
+                "The connector does not implement the API required for preflight validation of exactly-once source \
+                 support. Please consult the documentation for the connector to determine whether it supports \
+                 exactly-once semantics, and then consider reconfiguring the connector to use the value \"requested\" for \
+                 this property (which will disable this preflight check and allow the connector to be created).",
+            ),
+        }
     }
-    if let Some(topic) = config.get("offsets.storage.topic") {
-        let reason = "a separate offsets topic is not supported by this version of Portage; remove it";
+    if is("transaction.boundary", "connector") {
         refuse(
-            "offsets.storage.topic",
-            &format!("Invalid value {topic} for configuration offsets.storage.topic: {reason}"),
+            "transaction.boundary",
+            "The connector does not support connector-defined transaction boundaries with the given configuration. Please \
+             reconfigure it to use a different transaction boundary definition.",
         );
     }
     problems
@@ -213,5 +212,29 @@ mod tests {
         assert_eq!(undeclared[0].1.name, "producer.override.sasl.jaas.config");
         assert_eq!(undeclared[0].1.errors.len(), 1);
         assert!(!format!("{report:?}").contains("secret"), "{report:?}");
+    }
+
+    #[test]
+    fn what_keeps_a_connector_from_exactly_once_is_said_in_java_s_words() {
+        let (disabled, enabled) = (worker_config(&[]), worker_config(&[("exactly.once.source.support", "enabled")]));
+        let required = config(&[("exactly.once.support", "REQUIRED")]);
+        let messages = |worker, support, config: &ConfigMap| {
+            let problems = check_exactly_once(worker, support, config);
+            problems.into_iter().map(|problem| problem.message).collect::<Vec<_>>()
+        };
+        let (supported, unsupported) = (Some(ExactlyOnceSupport::Supported), Some(ExactlyOnceSupport::Unsupported));
+
+        assert!(messages(&enabled, supported, &required).is_empty());
+        assert!(messages(&disabled, None, &config(&[])).is_empty());
+        assert_eq!(
+            messages(&disabled, supported, &required),
+            ["This worker does not have exactly-once source support enabled."]
+        );
+        assert_eq!(
+            messages(&enabled, unsupported, &required),
+            ["The connector does not support exactly-once semantics with the provided configuration."]
+        );
+        assert!(messages(&enabled, None, &required)[0].contains("does not implement the API"));
+        assert_eq!(messages(&enabled, supported, &config(&[("transaction.boundary", "Connector")])).len(), 1);
     }
 }

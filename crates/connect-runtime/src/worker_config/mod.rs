@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use connect_api::config::{ConfigProblem, TypedConfig};
 use connect_herder::ids::WorkerId;
+use connect_herder::settings::ExactlyOnce;
 use thiserror::Error;
 
 use crate::config_providers::{ConfigResolver, SecretSource};
@@ -100,12 +101,6 @@ impl WorkerConfig {
         let invalid = |key: &str, message: &str| {
             Err(WorkerConfigError::Invalid { key: key.to_owned(), message: message.to_owned() })
         };
-        if self.exactly_once_source_support() != "disabled" {
-            return invalid(
-                "exactly.once.source.support",
-                "this version of Portage runs source connectors at least once; remove the key or set it to disabled",
-            );
-        }
         if self.session_timeout() <= self.heartbeat_interval() {
             return invalid("heartbeat.interval.ms", "must be lower than session.timeout.ms, at best a third of it");
         }
@@ -143,6 +138,19 @@ impl WorkerConfig {
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&str> {
         self.properties.get(key).map(String::as_str)
+    }
+
+    /// The properties whose keys begin with a prefix, without it.
+    #[must_use]
+    pub fn with_prefix(&self, prefix: &str) -> BTreeMap<String, String> {
+        let own = self.properties.iter();
+        own.filter_map(|(key, value)| Some((key.strip_prefix(prefix)?.to_owned(), value.clone()))).collect()
+    }
+
+    /// `topic.creation.enable`.
+    #[must_use]
+    pub fn topic_creation(&self) -> bool {
+        self.typed.boolean("topic.creation.enable")
     }
 
     /// `group.id`: the worker group.
@@ -303,10 +311,27 @@ impl WorkerConfig {
         self.typed.string("connect.protocol").to_ascii_lowercase()
     }
 
-    /// `exactly.once.source.support`, in lower case.
+    /// `exactly.once.source.support`.
     #[must_use]
-    pub fn exactly_once_source_support(&self) -> String {
-        self.typed.string("exactly.once.source.support").to_ascii_lowercase()
+    pub fn exactly_once(&self) -> ExactlyOnce {
+        // The definition of the key has refused any fourth value.
+        match self.typed.string("exactly.once.source.support").to_ascii_lowercase().as_str() {
+            "enabled" => ExactlyOnce::Enabled,
+            "preparing" => ExactlyOnce::Preparing,
+            _ => ExactlyOnce::Disabled,
+        }
+    }
+
+    /// The transactional id with which the leader writes the config topic (KIP-618).
+    #[must_use]
+    pub fn leader_transactional_id(&self) -> String {
+        format!("connect-cluster-{}", self.group_id())
+    }
+
+    /// The transactional id of an exactly-once task (KIP-618).
+    #[must_use]
+    pub fn task_transactional_id(&self, connector: &str, task: u32) -> String {
+        format!("{}-{connector}-{task}", self.group_id())
     }
 
     /// `topic.tracking.enable`.
@@ -501,6 +526,16 @@ mod tests {
         let config = worker(&[("offset.flush.intervall.ms", "1"), ("producer.linger.ms", "5")]).unwrap();
 
         assert_eq!(config.unknown_keys(), ["offset.flush.intervall.ms"]);
+    }
+
+    #[test]
+    fn the_transactional_ids_are_java_s() {
+        let config = worker(&[("group.id", "probe"), ("exactly.once.source.support", "Enabled")]).unwrap();
+
+        assert_eq!(config.exactly_once(), ExactlyOnce::Enabled);
+        assert_eq!(config.leader_transactional_id(), "connect-cluster-probe");
+        assert_eq!(config.task_transactional_id("mirror-1", 0), "probe-mirror-1-0");
+        assert!(worker(&[("exactly.once.source.support", "maybe")]).is_err());
     }
 
     #[test]
