@@ -82,13 +82,16 @@ pub fn group(
     Ok(groups)
 }
 
+/// A topic and a partition of it.
+type Target = (Arc<str>, i32);
+
 /// The records of one fetched batch on their way through transforms and converters: pieces by target, in order.
 pub fn transform(
     batch: &SourceBatch,
     mut convert: impl FnMut(SourceRecord) -> Result<Option<Converted>, ConnectError>,
 ) -> Result<Vec<(Arc<str>, i32, Piece)>, ConnectError> {
     let (records, codec) = wanted_records(&batch.payload, batch.first_wanted)?;
-    let mut targets: Vec<((Arc<str>, i32), Vec<Record>)> = Vec::new();
+    let mut targets: Vec<(Target, Vec<Record>)> = Vec::new();
     for record in records {
         let offset = record.offset;
         let Some(converted) = convert(source_record(batch, record))? else { continue };
