@@ -25,6 +25,7 @@ async fn mirror(name: &str, partitions: u32) -> Config {
     Config::mirror(name, &pair.source, &pair.target, name)
         .with("exactly.once.support", "required")
         .with("source.consumer.isolation.level", "read_committed")
+        .with("emit.offset-syncs.enabled", "true")
         .with("offset-syncs.topic.replication.factor", "1")
 }
 

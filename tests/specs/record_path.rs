@@ -13,6 +13,7 @@ async fn mirrored(name: &str, runtime: Runtime) -> Vec<(i32, Record)> {
     let routed = format!("{name}-routed");
     let worker = WorkerConfig::new(&pair.target, name).start(runtime).await;
     let config = Config::mirror(name, &pair.source, &pair.target, "path-orders")
+        .with("emit.offset-syncs.enabled", "true")
         .with("offset-syncs.topic.replication.factor", "1")
         .with("transforms", "public,route,site")
         .with("transforms.public.type", "org.apache.kafka.connect.transforms.Filter")

@@ -23,7 +23,9 @@ pub mod transforms;
 
 use std::sync::Arc;
 
-use connect_api::config::{ConfigMap, ConfigProblem};
+use connect_api::config::{
+    ConfigDef, ConfigKey, ConfigMap, ConfigProblem, ConfigType, DefaultValue, Importance, Width,
+};
 use connect_api::convert::{Converter, Predicate, Transformation};
 use connect_api::record::SourceRecord;
 use connect_api::{ConnectError, PluginKind};
@@ -186,6 +188,47 @@ impl Errors {
             with_records: logged && is("errors.log.include.messages", "true"),
         }
     }
+}
+
+/// The definition with the keys of the transforms and predicates that a config names (Java: `ConnectorConfig.enrich`).
+#[must_use]
+pub fn enrich(mut def: ConfigDef, config: &ConfigMap) -> ConfigDef {
+    for (list, kind, what) in [
+        ("transforms", PluginKind::Transformation, "transformation"),
+        ("predicates", PluginKind::Predicate, "predicate"),
+    ] {
+        for alias in aliases(config, list) {
+            let prefix = format!("{list}.{alias}.");
+            let group =
+                if list == "transforms" { format!("Transforms: {alias}") } else { format!("Predicates: {alias}") };
+            let shown = |key: ConfigKey, name: &str| {
+                ConfigKey { name: format!("{prefix}{}", key.name).into(), order_in_group: -1, ..key }.shown(
+                    group.clone(),
+                    Width::Long,
+                    name.to_owned(),
+                )
+            };
+            let text = format!("Class for the '{alias}' {what}.");
+            let key = ConfigKey::new("type", ConfigType::Class, DefaultValue::Required, Importance::High, text);
+            def = def.define(shown(key, &format!("{what} type for {alias}")));
+            if kind == PluginKind::Transformation {
+                let text = "The alias of a predicate used to determine whether to apply this transformation.";
+                let default = DefaultValue::is("");
+                let key = ConfigKey::new("predicate", ConfigType::String, default, Importance::Medium, text);
+                def = def.define(shown(key, "Predicate"));
+                let text = "Whether the configured predicate should be negated.";
+                let default = DefaultValue::is("false");
+                let key = ConfigKey::new("negate", ConfigType::Boolean, default, Importance::Medium, text);
+                def = def.define(shown(key, "Negate"));
+            }
+            let class = config.get(&format!("{prefix}type")).map_or("", |class| class.trim());
+            for key in catalog::config_def(class).iter().flat_map(ConfigDef::keys) {
+                let name = key.name.to_string();
+                def = def.define(shown(key.clone(), &name));
+            }
+        }
+    }
+    def
 }
 
 /// The items of a list of aliases.

@@ -229,16 +229,15 @@ impl RunLoop {
             Ok(pieces) => pieces,
             Err(error) => return self.stand_still(batch.tag, error),
         };
-        let mut hold = batch.hold;
-        let permit = match hold.take().filter(|_| way == Path::Pass).map(|hold| hold.downcast::<BudgetPermit>()) {
+        let (mut hold, mut permit) = (batch.hold, None);
+        if way == Path::Pass {
             // A batch that passes is paid for by its fetch until it is acknowledged.
-            Some(Ok(permit)) => Some(*permit),
-            Some(Err(other)) => {
-                hold = Some(other);
-                None
+            match hold.map(|hold| hold.downcast::<BudgetPermit>()) {
+                Some(Ok(paid)) => (hold, permit) = (None, Some(*paid)),
+                Some(Err(other)) => hold = Some(other),
+                None => hold = None,
             }
-            None => None,
-        };
+        }
         let unit = self.submitted.submit(batch.tag, &batch.source_partition, batch.source_offset);
         self.stats.taken(records, self.polled_at_ms);
         let (lane, topic) = (batch.tag, batch.topic);

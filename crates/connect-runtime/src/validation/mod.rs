@@ -12,7 +12,7 @@ use connect_herder::error::HerderError;
 use connect_herder::service::ConfigReport;
 use connect_herder::settings::ExactlyOnce;
 
-use crate::record_path::RecordPath;
+use crate::record_path::{self, RecordPath};
 use crate::topic_creation::CreationGroups;
 use crate::worker_config::WorkerConfig;
 
@@ -35,7 +35,7 @@ pub fn validate(
 ) -> Result<ConfigReport, HerderError> {
     let plugin = registry.source(class).ok_or_else(|| unknown_class(registry, class))?;
     let resolved = worker.resolver().resolve(config).map_err(|error| HerderError::BadRequest(error.to_string()))?;
-    let def = connector_def(plugin.config_def());
+    let def = record_path::enrich(connector_def(plugin.config_def()), &resolved);
 
     let mut problems = plugin.validate(&resolved);
     problems.extend(policy::check_overrides(worker, config));
@@ -52,7 +52,11 @@ pub fn validate(
         {
             value.value = Some(raw.clone());
         }
-        value.errors.extend(by_key.remove(&value.name).unwrap_or_default());
+        for error in by_key.remove(&value.name).unwrap_or_default() {
+            if !value.errors.contains(&error) {
+                value.errors.push(error);
+            }
+        }
         // A converter's version can be chosen where the converter is (Java: `ConverterPluginVersionRecommender`).
         if let Some(converter) = value.name.strip_suffix(".plugin.version").filter(|key| key.ends_with(".converter")) {
             value.visible = config.contains_key(converter);
@@ -236,5 +240,24 @@ mod tests {
         );
         assert!(messages(&enabled, None, &required)[0].contains("does not implement the API"));
         assert_eq!(messages(&enabled, supported, &config(&[("transaction.boundary", "Connector")])).len(), 1);
+    }
+
+    #[test]
+    fn the_keys_of_transforms_and_predicates_are_reported_with_their_own_definitions() {
+        let keys = [
+            ("name", "m"),
+            ("transforms", "site"),
+            ("transforms.site.type", "org.apache.kafka.connect.transforms.InsertHeader"),
+            ("transforms.site.value.literal", "a"),
+        ];
+
+        let report = report(&[], &keys);
+
+        let entry = |name: &str| report.configs.iter().find(|(_, value)| value.name == name).unwrap();
+        let (key, value) = entry("transforms.site.header");
+        assert!(key.as_ref().is_some_and(|key| key.group.as_deref() == Some("Transforms: site")));
+        let missing = "Missing required configuration \"transforms.site.header\" which has no default value.";
+        assert_eq!(value.errors, [missing]);
+        assert_eq!(entry("transforms.site.negate").1.value.as_deref(), Some("false"));
     }
 }
