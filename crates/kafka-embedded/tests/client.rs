@@ -15,6 +15,7 @@ use kafka_client::group::{GroupEvent, GroupMember, GroupSettings};
 use kafka_client::producer::{Producer, ProducerOptions};
 use kafka_client::{Budget, ClientConfig, Cluster, ErrorCode, TopicPartition};
 use kafka_embedded::{ApiKey, EmbeddedKafka, Fault, Options, Tombstones};
+use kafka_protocol::messages::{DescribeClusterRequest, DescribeClusterResponse};
 use kafka_wire::batch::{Codec, DecodeLimits, FetchedEntry, Header, Record};
 
 const TIMEOUT: Duration = Duration::from_secs(20);
@@ -139,6 +140,23 @@ async fn a_client_gets_over_a_broker_that_hangs_up() {
     create(&cluster, "t", &[]).await;
 
     assert_eq!(kafka.offsets("t"), [(0, 0)]);
+}
+
+#[tokio::test]
+async fn a_scripted_answer_is_what_the_client_gets_until_it_is_released() {
+    let kafka = kafka().await;
+    let admin = cluster(&kafka).await.admin();
+    kafka.control(ApiKey::DescribeCluster, |call| {
+        assert!(call.request::<DescribeClusterRequest>().is_some());
+        Fault::answer(DescribeClusterResponse::default().with_error_code(ErrorCode::CLUSTER_AUTHORIZATION_FAILED.0))
+    });
+
+    let refused = admin.describe_cluster().await.unwrap_err();
+    kafka.release(ApiKey::DescribeCluster);
+    let described = admin.describe_cluster().await.unwrap();
+
+    assert!(refused.to_string().contains("CLUSTER_AUTHORIZATION_FAILED"), "{refused}");
+    assert_eq!((described.cluster_id.as_deref(), described.brokers.len()), (Some("embedded"), 1));
 }
 
 #[tokio::test]

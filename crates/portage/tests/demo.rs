@@ -55,6 +55,41 @@ fn it_mirrors_for_a_while_and_finds_an_exact_copy() {
 }
 
 #[test]
+fn the_work_of_a_killed_worker_moves_and_nothing_is_lost() {
+    let mut demo = demo(&with_free_ports(&["--rate", "2000", "-o", "json"]));
+    let running = |event: &Value, not_on: &str| {
+        let units = event["placement"].as_array().into_iter().flatten();
+        units.filter(|unit| unit["state"] == "RUNNING" && unit["worker"] != not_on).count()
+    };
+    let (mut victim, mut moved, mut last) = (String::new(), false, Value::Null);
+    for (seen, event) in events(&mut demo).enumerate() {
+        assert!(seen < 120, "two minutes without an end: {event}");
+        // Three connectors, seven tasks.
+        if victim.is_empty() && running(&event, "") == 10 && event["mirrored"].as_u64() > Some(1_000) {
+            let units = event["placement"].as_array().unwrap();
+            let unit = units.iter().find(|unit| unit["name"] == "mirror-source-0").unwrap();
+            victim = unit["worker"].as_str().unwrap().to_owned();
+            let workers = event["workers"].as_array().unwrap();
+            let worker = workers.iter().find(|worker| worker["address"] == victim).unwrap();
+            signal("KILL", worker["pid"].as_u64().unwrap());
+        } else if !victim.is_empty() && !moved && running(&event, &victim) == 10 {
+            moved = true;
+            signal("TERM", demo.id().into());
+        }
+        last = event;
+    }
+
+    assert!(demo.wait().unwrap().success() && moved, "{last}");
+    assert_eq!((last["good"].as_bool(), last["workers_killed"].as_u64()), (Some(true), Some(1)), "{last}");
+    assert_eq!((last["lost"].as_u64(), last["differing"].as_u64()), (Some(0), Some(0)), "{last}");
+}
+
+fn signal(name: &str, pid: u64) {
+    let sent = Command::new("sh").args(["-c", &format!("kill -s {name} {pid}")]).status().unwrap();
+    assert!(sent.success(), "{name} to {pid}");
+}
+
+#[test]
 fn it_ends_when_what_was_asked_for_is_mirrored() {
     let mut demo =
         demo(&with_free_ports(&["--exit-when-caught-up", "--records", "5000", "--workers", "1", "-o", "json"]));

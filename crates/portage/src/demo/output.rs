@@ -167,7 +167,7 @@ fn line(picture: &Picture) -> String {
         picture.mirrored_per_s,
         thousands(picture.lag_records()),
         picture.lag.as_secs_f64(),
-        picture.workers.iter().filter(|(_, alive)| *alive).count(),
+        picture.workers.iter().filter(|worker| worker.pid.is_some()).count(),
         picture.workers.len(),
         groups.join("; "),
         if picture.full { "  memory nearly full: nothing more is written" } else { "" },
@@ -194,7 +194,7 @@ fn progress(picture: &Picture) -> Value {
         .map(|unit| json!({ "name": unit.name, "task": unit.is_task, "state": unit.state, "worker": unit.worker }))
         .collect();
     let workers: Vec<Value> =
-        picture.workers.iter().map(|(address, alive)| json!({ "address": address, "alive": alive })).collect();
+        picture.workers.iter().map(|worker| json!({ "address": worker.address, "pid": worker.pid })).collect();
     json!({
         "event": "progress",
         "elapsed_ms": u64::try_from(picture.elapsed.as_millis()).unwrap_or(u64::MAX),

@@ -19,11 +19,18 @@ pub(crate) struct Picture {
     pub(crate) lag: Duration,
     /// The clusters' memory is nearly full, and nothing more is written.
     pub(crate) full: bool,
-    /// Address, and whether its process lives.
-    pub(crate) workers: Vec<(String, bool)>,
+    pub(crate) workers: Vec<WorkerState>,
     /// Connectors and tasks, as the group says.
     pub(crate) placement: Vec<Unit>,
     pub(crate) groups: Vec<GroupState>,
+}
+
+/// A worker process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct WorkerState {
+    pub(crate) address: String,
+    /// Its process id, if it lives.
+    pub(crate) pid: Option<u32>,
 }
 
 /// A connector or a task.

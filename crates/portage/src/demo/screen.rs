@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::io::{self, Write};
 
-use super::picture::{Picture, Unit, thousands};
+use super::picture::{Picture, Unit, WorkerState, thousands};
 use super::workers::{DELAY_MS, SESSION_MS};
 
 const BOLD: &str = "\x1b[1m";
@@ -142,8 +142,9 @@ fn workers(picture: &Picture) -> Vec<String> {
         " {BOLD}workers{OFF}            connectors {connectors}/{of_connectors} RUNNING, tasks {tasks}/{of_tasks} RUNNING"
     )];
     let (mut dead, mut orphans) = (false, false);
-    for (address, alive) in &picture.workers {
-        let life = if *alive { format!("{GREEN}up  {OFF}") } else { format!("{RED}dead{OFF}") };
+    for WorkerState { address, pid } in &picture.workers {
+        let alive = pid.is_some();
+        let life = if alive { format!("{GREEN}up  {OFF}") } else { format!("{RED}dead{OFF}") };
         let units: Vec<String> = picture.placement.iter().filter(|unit| unit.worker == *address).map(unit).collect();
         dead |= !alive;
         orphans |= !alive && !units.is_empty();

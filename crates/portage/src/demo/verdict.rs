@@ -21,8 +21,8 @@ const PAUSE: Duration = Duration::from_millis(100);
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Verdict {
     pub(crate) records: Comparison,
-    /// Workers that were killed: their last records may have been sent again, as delivery is at least once.
-    pub(crate) killed: u32,
+    /// Workers that were killed; their last records may have been sent again, as delivery is at least once.
+    pub(crate) killed: usize,
     /// Group offsets that were checked: one for each group and partition.
     pub(crate) offsets: u64,
     /// Those after which the target has exactly the record that comes next on the source.

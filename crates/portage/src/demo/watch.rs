@@ -58,7 +58,7 @@ impl Watch {
         (picture.written_per_s, picture.mirrored_per_s) = rates(&self.samples, now);
         picture.lag = age(&self.samples, now, written, mirrored);
         picture.full = stage.traffic.is_full();
-        picture.workers = stage.workers.alive();
+        picture.workers = stage.workers.states();
         if self.asked.is_none_or(|asked| now.duration_since(asked) >= PAUSE) {
             self.asked = Some(now);
             if let Some(status) = stage.workers.get("/connectors?expand=status").await {

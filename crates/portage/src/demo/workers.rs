@@ -10,7 +10,7 @@ use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::options::Demo;
-use super::picture::Picture;
+use super::picture::{Picture, WorkerState};
 use super::rest;
 use super::stage::port_error;
 
@@ -34,7 +34,8 @@ pub(crate) struct Worker {
 /// All of them.
 pub(crate) struct Workers {
     all: Vec<Worker>,
-    killed: u32,
+    /// Dead ones that were started again.
+    replaced: usize,
 }
 
 impl Workers {
@@ -50,7 +51,7 @@ impl Workers {
             worker.spawn()?;
             workers.push(worker);
         }
-        Ok(Self { all: workers, killed: 0 })
+        Ok(Self { all: workers, replaced: 0 })
     }
 
     /// Waits until each has joined the group and read its topics.
@@ -81,8 +82,12 @@ impl Workers {
     }
 
     /// Which of them are running processes.
-    pub(crate) fn alive(&mut self) -> Vec<(String, bool)> {
-        self.all.iter_mut().map(|worker| (worker.address.clone(), worker.is_alive())).collect()
+    pub(crate) fn states(&mut self) -> Vec<WorkerState> {
+        let state = |worker: &mut Worker| {
+            let pid = if worker.is_alive() { worker.child.as_ref().and_then(Child::id) } else { None };
+            WorkerState { address: worker.address.clone(), pid }
+        };
+        self.all.iter_mut().map(state).collect()
     }
 
     /// `kill -9` for the living one that mirrors most, so that there is something to be seen.
@@ -97,18 +102,23 @@ impl Workers {
         {
             // One that ended this moment needs no killing.
             let _ = child.start_kill();
-            self.killed += 1;
         }
     }
 
-    /// How often one was killed.
-    pub(crate) fn killed(&self) -> u32 {
-        self.killed
+    /// How many have ended without being asked to, by a key or by anybody's `kill`.
+    pub(crate) fn killed(&mut self) -> usize {
+        self.replaced + self.all.iter_mut().filter_map(|worker| (!worker.is_alive()).then_some(())).count()
     }
 
     /// Starts those that are dead.
     pub(crate) fn restart_dead(&mut self) -> Result<(), String> {
-        self.all.iter_mut().filter_map(|worker| (!worker.is_alive()).then_some(worker)).try_for_each(Worker::spawn)
+        for worker in &mut self.all {
+            if !worker.is_alive() {
+                worker.spawn()?;
+                self.replaced += 1;
+            }
+        }
+        Ok(())
     }
 
     /// The first answer that any living worker gives.
