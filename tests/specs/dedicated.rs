@@ -4,7 +4,7 @@
 //!   stored in the same topic under the same keys, and connector configs are the same.
 //! - What Portage mirrors in between, it translates exactly.
 //! - A Java node and one of ours, with their internal REST, are one cluster: a topic that comes later is mirrored, and the listener
-//!   answers nothing but what workers ask of each other.
+//!   answers nothing but what workers ask of each other, and how they are.
 //! - The smallest file that makes sense does what it does under Java: heartbeats have groups of their own on either side.
 //! - A file that can't work is refused with its line, by exit code 2.
 
@@ -158,6 +158,8 @@ async fn a_java_node_and_ours_are_one_cluster() {
     assert!(matches!(unsigned.status, 400 | 403), "{unsigned:?}");
     assert_eq!(rest.post(&format!("/two-nodes/elsewhere/{tasks}"), &json!([])).await.status, 404);
     assert_eq!(rest.get("/connectors").await.status, 404);
+    let healthy = portage::run(&["health", "--url", &rest.url()]);
+    assert_eq!(healthy.status.code(), Some(0), "{}", String::from_utf8_lossy(&healthy.stderr));
 
     assert_eq!(portage.process().terminate(SOON).await.code(), Some(0), "{}", portage.process().log_tail());
     write(&pair.source, "two-nodes-late", 0, 10, 20).await;

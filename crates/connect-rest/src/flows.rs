@@ -1,5 +1,6 @@
 //! The workers of MirrorMaker's dedicated mode behind one listener (KIP-710; Java: `MirrorRestServer`): each below
-//! `/{source}/{target}`, with nothing but what workers ask of each other.
+//! `/{source}/{target}`, with nothing but what workers ask of each other, and unlike in Java `/health` and `/metrics`. `/health`
+//! alone is that of all workers.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,6 +18,8 @@ use crate::options::RestOptions;
 use crate::router::{TrimmedRouter, router_of};
 use crate::routes::{ROUTES, Route};
 
+const HEALTH: &str = "/health";
+
 /// Workers by source and target.
 pub type FlowServices = BTreeMap<(String, String), Arc<dyn HerderService>>;
 
@@ -31,8 +34,9 @@ pub fn flow_path(source: &str, target: &str) -> String {
 }
 
 pub(crate) fn router(flows: FlowServices, options: &RestOptions, scheme: &'static str) -> TrimmedRouter {
-    let internal: Vec<&'static Route> = ROUTES.iter().filter(|route| route.internal).collect();
-    let flows = flows.into_iter().map(|(flow, service)| (flow, router_of(service, options.clone(), scheme, &internal)));
+    let watched = |route: &&Route| [HEALTH, "/metrics"].contains(&route.path);
+    let routes: Vec<&'static Route> = ROUTES.iter().filter(|route| route.internal || watched(route)).collect();
+    let flows = flows.into_iter().map(|(flow, service)| (flow, router_of(service, options.clone(), scheme, &routes)));
     let flows: Arc<BTreeMap<_, _>> = Arc::new(flows.collect());
     TrimmedRouter::new(Router::new().fallback(move |request: Request<Body>| {
         let flows = Arc::clone(&flows);
@@ -42,6 +46,9 @@ pub(crate) fn router(flows: FlowServices, options: &RestOptions, scheme: &'stati
 
 async fn dispatch(flows: &BTreeMap<(String, String), TrimmedRouter>, mut request: Request<Body>) -> Response {
     let path = request.uri().path().to_owned();
+    if path == HEALTH {
+        return health(flows, request).await;
+    }
     let mut segments = path.trim_start_matches('/').splitn(3, '/');
     let (Some(source), Some(target), Some(rest)) = (segments.next(), segments.next(), segments.next()) else {
         return RestError::plain(StatusCode::NOT_FOUND).into_response();
@@ -57,6 +64,23 @@ async fn dispatch(flows: &BTreeMap<(String, String), TrimmedRouter>, mut request
         Err(error) => return RestError::bad_request(format!("The path can't be read: {error}")).into_response(),
     }
     request.extensions_mut().insert(Namespace(format!("/{source}/{target}")));
+    ask(router, request).await
+}
+
+/// The answer of the first worker that is not healthy, or of the last.
+async fn health(flows: &BTreeMap<(String, String), TrimmedRouter>, request: Request<Body>) -> Response {
+    let (parts, _) = request.into_parts();
+    let mut answer = RestError::plain(StatusCode::NOT_FOUND).into_response();
+    for router in flows.values() {
+        answer = ask(router, Request::from_parts(parts.clone(), Body::empty())).await;
+        if answer.status() != StatusCode::OK {
+            break;
+        }
+    }
+    answer
+}
+
+async fn ask(router: &TrimmedRouter, request: Request<Body>) -> Response {
     match router.clone().oneshot(request).await {
         Ok(response) => response,
         Err(never) => match never {},

@@ -363,7 +363,7 @@ async fn internal_calls_need_the_groups_signature() {
 }
 
 #[tokio::test]
-async fn a_flow_is_found_by_its_aliases_and_answers_nothing_but_internal_calls() {
+async fn a_flow_is_found_by_its_aliases_and_answers_internal_calls_and_about_its_health() {
     let rest = rest(Ok(Reply::Done));
     let service: Arc<dyn HerderService> = rest.script.clone();
     let flow = ("us west".to_owned(), "b".to_owned());
@@ -376,9 +376,28 @@ async fn a_flow_is_found_by_its_aliases_and_answers_nothing_but_internal_calls()
 
     assert_eq!(status("POST", "/us%20west/b/connectors/x/tasks").await, StatusCode::NO_CONTENT);
     assert_eq!(status("PUT", "/us%20west/b/connectors/x/fence").await, StatusCode::NO_CONTENT);
+    for path in ["/health", "/us%20west/b/health", "/us%20west/b/metrics"] {
+        assert_eq!(status("GET", path).await, StatusCode::OK, "{path}");
+    }
     for path in ["/b/us%20west/connectors/x/tasks", "/us%20west/b/connectors", "/us%20west/b", "/", "/connectors"] {
         assert_eq!(status("POST", path).await, StatusCode::NOT_FOUND, "{path}");
     }
+}
+
+#[tokio::test]
+async fn one_flow_that_is_not_healthy_is_enough() {
+    let (well, ill) = (rest(Ok(Reply::Done)), rest(Ok(Reply::Done)));
+    let mut starting = view();
+    starting.stage = Stage::Starting("joining the group".to_owned());
+    let ill = Script { view: starting, outcome: ill.script.outcome.clone(), commands: Mutex::default() };
+    let services: [(&str, Arc<dyn HerderService>); 2] = [("a", Arc::new(ill)), ("z", well.script.clone())];
+    let flows = services.map(|(source, service)| ((source.to_owned(), "b".to_owned()), service));
+    let router = flows::router(FlowServices::from(flows), &RestOptions::default(), "http");
+    let request = Request::get("/health").body(Body::empty()).unwrap();
+
+    let answer = router.oneshot(request).await.unwrap();
+
+    assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
 }
 
 #[tokio::test]
