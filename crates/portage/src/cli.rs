@@ -88,7 +88,6 @@ pub(crate) enum Command {
     /// Ends with q, Ctrl-C, --duration or --exit-when-caught-up; then both sides are read back and compared. The exit code is
     /// 0 only if the target holds an exact copy and every group's offset points to the same next record.
     Demo(Demo),
-    /// Mirror clusters as a file says: an mm2.properties, or a KafkaMirrorMaker2 of Strimzi.
     Mirror(Mirror),
     /// Look at a configuration file: what it comes to, and what is wrong with it.
     #[command(subcommand)]

@@ -9,7 +9,7 @@ pub mod keys;
 use std::collections::{BTreeMap, BTreeSet};
 
 use mirror::config::removed_keys;
-use mirror::policy::{IDENTITY_POLICY_CLASS, STRIMZI_IDENTITY_POLICY_CLASS};
+use mirror::policy::{DEFAULT_POLICY_CLASS, IDENTITY_POLICY_CLASS, STRIMZI_IDENTITY_POLICY_CLASS};
 
 use crate::finding::Finding;
 use crate::flow::{Connector, Flow};
@@ -52,16 +52,17 @@ fn one_policy(connectors: &[&Connector]) -> Vec<Finding> {
     }
     let mut findings = Vec::new();
     for of_one in by_pair.values() {
-        for key in [POLICY, SEPARATOR, LOCATION] {
+        for (key, default) in [(POLICY, DEFAULT_POLICY_CLASS), (SEPARATOR, "."), (LOCATION, "source")] {
             // Heartbeats need no offset syncs.
             let concerned =
                 || of_one.iter().filter(|connector| key != LOCATION || !connector.class().contains("Heartbeat"));
-            let values: BTreeSet<Option<&str>> = concerned().map(|connector| connector.settings.get(key)).collect();
+            let values: BTreeSet<&str> =
+                concerned().map(|connector| connector.settings.get(key).map_or(default, str::trim)).collect();
             if values.len() > 1 {
                 let line = concerned().find_map(|connector| connector.settings.line(key));
                 let names: Vec<String> = concerned()
                     .map(|connector| {
-                        format!("{} has {}", connector.name, connector.settings.get(key).unwrap_or("none"))
+                        format!("{} has {}", connector.name, connector.settings.get(key).unwrap_or(default))
                     })
                     .collect();
                 findings.push(Finding::error(

@@ -110,6 +110,20 @@ fn what_the_connectors_of_a_mirror_must_have_in_common_is_compared() {
 }
 
 #[test]
+fn a_default_that_one_connector_says_aloud_is_no_difference() {
+    let mut resource = strimzi::read(BLOG).unwrap();
+    for connector in &mut resource.flow.connectors {
+        connector.settings.put("replication.policy.class", IDENTITY, None);
+    }
+
+    let found = flows(&[resource.flow]);
+
+    assert!(found.iter().all(|finding| !finding.what.contains("differs")), "{found:?}");
+    let said = strimzi::read(BLOG).unwrap().findings;
+    assert!(said.iter().all(|finding| !finding.what.contains("separator")), "{said:?}");
+}
+
+#[test]
 fn hints_say_what_is_missing() {
     let notes = of_flows("", Severity::Note);
 

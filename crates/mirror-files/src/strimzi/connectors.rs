@@ -1,5 +1,7 @@
 //! The connectors of one mirror.
 
+use mirror::policy::DEFAULT_POLICY_CLASS;
+
 use super::clusters::{Cluster, texts};
 use super::{Context, Shape};
 use crate::finding::{FileError, Finding};
@@ -26,13 +28,15 @@ const PATTERNS: [(&str, &str); 6] = [
     ("groupsExcludePattern", "groups.exclude"),
 ];
 
-/// Keys that belong to a mirror as a whole: one connector that has another value than the others works on other topics.
-const OF_THE_MIRROR: [&str; 4] = [
-    "replication.policy.class",
-    "replication.policy.separator",
-    "replication.policy.internal.topic.separator.enabled",
-    "offset-syncs.topic.location",
+/// Keys that belong to a mirror as a whole, with Kafka's defaults: one connector that has another value than the others works
+/// on other topics.
+const OF_THE_MIRROR: [(&str, &str); 4] = [
+    ("replication.policy.class", DEFAULT_POLICY_CLASS),
+    ("replication.policy.separator", "."),
+    ("replication.policy.internal.topic.separator.enabled", "true"),
+    (LOCATION, "source"),
 ];
+const LOCATION: &str = "offset-syncs.topic.location";
 
 /// The connectors whose fields a mirror has.
 pub(super) fn derive(
@@ -92,9 +96,10 @@ pub(super) fn derive(
 
 /// What the source connector says for the mirror as a whole holds for the others, unless they say it themselves.
 fn inherit(of_source: &Settings, own: &mut Settings, name: &str, context: &mut Context) {
-    for key in OF_THE_MIRROR {
-        let heartbeats_need_no_syncs = key == OF_THE_MIRROR[3] && name.ends_with("MirrorHeartbeatConnector");
-        let Some(given) = of_source.given(key).filter(|_| own.get(key).is_none() && !heartbeats_need_no_syncs) else {
+    for (key, default) in OF_THE_MIRROR {
+        let heartbeats_need_no_syncs = key == LOCATION && name.ends_with("MirrorHeartbeatConnector");
+        let misses = own.get(key).is_none() && !heartbeats_need_no_syncs;
+        let Some(given) = of_source.given(key).filter(|given| misses && given.text.trim() != default) else {
             continue;
         };
         own.give(key, given);

@@ -281,6 +281,21 @@ fn levels_are_read_in_every_way_that_log4j_had() {
 }
 
 #[test]
+fn a_file_that_was_cut_off_or_garbled_makes_no_panic() {
+    for text in [BLOG, V1] {
+        let cuts = (0..text.len()).filter(|at| text.is_char_boundary(*at));
+        for cut in cuts.step_by(3) {
+            let (head, tail) = text.split_at(cut);
+            for garbled in [head.to_owned(), tail.to_owned(), format!("{head}: [{{&a *a\n\t- {tail}")] {
+                if let Ok(resource) = read(&garbled) {
+                    assert!(!resource.flow.connectors.is_empty());
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn yaml_is_told_from_properties() {
     assert!(is_kubernetes(BLOG) && is_kubernetes(V1) && is_kubernetes("{\"kind\": \"x\"}"));
     assert!(!is_kubernetes("clusters: A, B\nA->B.enabled: true\n"));
