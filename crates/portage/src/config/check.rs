@@ -216,7 +216,7 @@ mod tests {
         says(&format!("{MM2}replication.policy.class = com.example.Mine\n"), Severity::Error, 5, "com.example.Mine");
         says(&format!("{MM2}tasks.max = many\n"), Severity::Error, 5, "many");
         says(&format!("{MM2}B.session.timeout.ms = soon\n"), Severity::Error, 5, "soon");
-        says(&format!("{MM2}B.exactly.once.source.support = enabled\n"), Severity::Error, 5, "at least once");
+        says(&format!("{MM2}B.exactly.once.source.support = maybe\n"), Severity::Error, 5, "maybe");
     }
 
     #[test]
