@@ -11,13 +11,12 @@ use connect_herder::error::HerderError;
 use connect_herder::service::SignatureError;
 use http_body_util::{BodyExt, Full, Limited};
 use serde_json::Value as Json;
-use tokio_rustls::rustls::ClientConfig;
 
 use crate::call::Call;
 use crate::connectors::Answered;
 use crate::error::{CONFLICTING_OPERATION, RestError};
 use crate::http_client;
-use crate::tls::TlsSource;
+use crate::tls::ClientTls;
 
 const NO_LEADER_URL: &str = "Cannot complete request momentarily due to no known leader URL, likely because a rebalance was \
                              underway.";
@@ -30,11 +29,11 @@ const ANSWER_BYTES_MAX: usize = 16 << 20;
 /// A client for other workers.
 #[derive(Default)]
 pub(crate) struct Forwarder {
-    tls: Option<TlsSource<ClientConfig>>,
+    tls: Option<ClientTls>,
 }
 
 impl Forwarder {
-    pub(crate) fn new(tls: Option<TlsSource<ClientConfig>>) -> Self {
+    pub(crate) fn new(tls: Option<ClientTls>) -> Self {
         Self { tls }
     }
 
@@ -140,7 +139,7 @@ pub struct HttpPeers {
 impl HttpPeers {
     /// For a group whose workers speak HTTPS with each other.
     #[must_use]
-    pub fn with_tls(tls: TlsSource<ClientConfig>) -> Self {
+    pub fn with_tls(tls: ClientTls) -> Self {
         Self { forwarder: Forwarder::new(Some(tls)) }
     }
 

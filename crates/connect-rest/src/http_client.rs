@@ -12,19 +12,15 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
-use tokio_rustls::rustls::ClientConfig;
 use tokio_rustls::rustls::pki_types::ServerName;
 
-use crate::tls::TlsSource;
+use crate::tls::ClientTls;
 
 /// How long a connection, its handshake included, may take.
 const CONNECT: Duration = Duration::from_secs(5);
 
 /// Asks. The body of the answer is read by the caller, who bounds it.
-pub(crate) async fn send(
-    mut request: Request<Full<Bytes>>,
-    tls: Option<&TlsSource<ClientConfig>>,
-) -> io::Result<Response<Incoming>> {
+pub(crate) async fn send(mut request: Request<Full<Bytes>>, tls: Option<&ClientTls>) -> io::Result<Response<Incoming>> {
     let target = request.uri().clone();
     let authority = target.authority().ok_or_else(|| io::Error::other("the address names no host"))?;
     let host = HeaderValue::from_str(authority.as_str()).map_err(io::Error::other)?;
@@ -43,7 +39,7 @@ pub(crate) async fn send(
 trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
 
-async fn connect(target: &Uri, tls: Option<&TlsSource<ClientConfig>>) -> io::Result<Box<dyn Stream>> {
+async fn connect(target: &Uri, tls: Option<&ClientTls>) -> io::Result<Box<dyn Stream>> {
     let is_https = target.scheme_str() == Some("https");
     let host = target.host().unwrap_or_default().trim_matches(['[', ']']);
     let port = target.port_u16().unwrap_or(if is_https { 443 } else { 80 });

@@ -33,4 +33,4 @@ pub use flows::{FlowServices, flow_path};
 pub use forward::HttpPeers;
 pub use options::{RestOptions, Surface};
 pub use server::{Server, bind};
-pub use tls::TlsSource;
+pub use tls::{ClientTls, TlsSource};

@@ -3,10 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio_rustls::rustls::ClientConfig;
-
 use crate::guard::{BasicAuth, Cors, ResponseHeaders};
-use crate::tls::TlsSource;
+use crate::tls::ClientTls;
 
 /// What clients may do. Limits are explicit, so that a slow or greedy one can't harm the worker.
 #[derive(Debug, Clone)]
@@ -24,7 +22,7 @@ pub struct RestOptions {
     /// Who may ask; everybody without.
     pub basic_auth: Option<Arc<BasicAuth>>,
     /// For requests to workers whose address is `https`.
-    pub peer_tls: Option<TlsSource<ClientConfig>>,
+    pub peer_tls: Option<ClientTls>,
 }
 
 /// A part of the API (`admin.listeners`).

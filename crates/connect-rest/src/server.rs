@@ -26,13 +26,14 @@ pub struct Server {
     listener: TcpListener,
     address: SocketAddr,
     tls: Option<TlsSource<ServerConfig>>,
+    options: RestOptions,
 }
 
 /// Binds a listener.
 pub async fn bind(host: &str, port: u16) -> io::Result<Server> {
     let listener = TcpListener::bind((host, port)).await?;
     let address = listener.local_addr()?;
-    Ok(Server { listener, address, tls: None })
+    Ok(Server { listener, address, tls: None, options: RestOptions::default() })
 }
 
 impl Server {
@@ -49,25 +50,31 @@ impl Server {
         self
     }
 
+    /// Serves by these options instead of the default ones.
+    #[must_use]
+    pub fn with_options(mut self, options: RestOptions) -> Self {
+        self.options = options;
+        self
+    }
+
     /// Serves until `stop` resolves, then lets running requests end.
-    pub async fn serve(self, service: Arc<dyn HerderService>, options: RestOptions, stop: impl Future<Output = ()>) {
-        let read_timeout = options.read_timeout;
-        let router = router(service, options, self.scheme());
-        self.serve_router(router, read_timeout, stop).await;
+    pub async fn serve(self, service: Arc<dyn HerderService>, stop: impl Future<Output = ()>) {
+        let router = router(service, self.options.clone(), self.scheme());
+        self.serve_router(router, stop).await;
     }
 
     /// Serves the workers of MirrorMaker's dedicated mode to each other until `stop` resolves.
-    pub async fn serve_flows(self, flows: FlowServices, options: RestOptions, stop: impl Future<Output = ()>) {
-        let read_timeout = options.read_timeout;
-        let router = flows::router(flows, &options, self.scheme());
-        self.serve_router(router, read_timeout, stop).await;
+    pub async fn serve_flows(self, flows: FlowServices, stop: impl Future<Output = ()>) {
+        let router = flows::router(flows, &self.options, self.scheme());
+        self.serve_router(router, stop).await;
     }
 
     fn scheme(&self) -> &'static str {
         if self.tls.is_some() { "https" } else { "http" }
     }
 
-    async fn serve_router(self, router: TrimmedRouter, read_timeout: Duration, stop: impl Future<Output = ()>) {
+    async fn serve_router(self, router: TrimmedRouter, stop: impl Future<Output = ()>) {
+        let read_timeout = self.options.read_timeout;
         let graceful = GracefulShutdown::new();
         tokio::pin!(stop);
         loop {

@@ -6,6 +6,9 @@ use std::sync::Arc;
 /// The TLS settings of now: rustls's `ServerConfig` for listeners, its `ClientConfig` for requests to other workers.
 pub struct TlsSource<C>(Arc<dyn Fn() -> io::Result<Arc<C>> + Send + Sync>);
 
+/// For requests to other workers.
+pub type ClientTls = TlsSource<tokio_rustls::rustls::ClientConfig>;
+
 impl<C> TlsSource<C> {
     /// From whoever knows them.
     pub fn new(source: impl Fn() -> io::Result<Arc<C>> + Send + Sync + 'static) -> Self {

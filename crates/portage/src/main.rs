@@ -11,6 +11,7 @@ mod logging;
 mod mirror;
 mod peers;
 mod plugins;
+mod rest;
 mod signals;
 mod worker;
 

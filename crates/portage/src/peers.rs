@@ -2,7 +2,7 @@
 
 use connect_api::BoxFuture;
 use connect_herder::error::HerderError;
-use connect_rest::HttpPeers;
+use connect_rest::{ClientTls, HttpPeers};
 use connect_runtime::peer::{PeerClient, PeerRequest};
 
 /// Other workers over HTTP.
@@ -14,9 +14,14 @@ pub(crate) struct Peers {
 }
 
 impl Peers {
+    /// Over HTTPS with these settings, where their addresses say so.
+    pub(crate) fn new(tls: Option<ClientTls>) -> Self {
+        Self { http: tls.map_or_else(HttpPeers::default, HttpPeers::with_tls), path: String::new() }
+    }
+
     /// The workers of one flow of MirrorMaker's dedicated mode, which share their addresses with those of others.
-    pub(crate) fn below(path: String) -> Self {
-        Self { http: HttpPeers::default(), path }
+    pub(crate) fn below(self, path: String) -> Self {
+        Self { path, ..self }
     }
 
     fn url(&self, request: &PeerRequest) -> String {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use connect_herder::service::HerderService;
-use connect_rest::{RestOptions, Server};
+use connect_rest::Server;
 use connect_runtime::loggers::Loggers;
 use connect_runtime::worker::{RunningWorker, Worker};
 use connect_runtime::worker_config::{
@@ -21,6 +21,7 @@ use tracing::{error, info, warn};
 use crate::exit;
 use crate::peers::Peers;
 use crate::plugins::plugins;
+use crate::rest::{listen, peer_tls};
 use crate::signals::Signals;
 
 /// Runs a worker until it is told to stop, and answers with the exit code.
@@ -60,8 +61,15 @@ pub(crate) async fn run(
             return exit::FATAL;
         }
     };
+    let peers = match peer_tls(&config) {
+        Ok(tls) => Arc::new(Peers::new(tls)),
+        Err(error) => {
+            error!("{error}");
+            return exit::FATAL;
+        }
+    };
     let budget = Budget::new(config.memory_bytes() as u64);
-    let worker = match Worker::start(config, plugins(&budget), loggers, Arc::new(Peers::default()), budget) {
+    let worker = match Worker::start(config, plugins(&budget), loggers, peers, budget) {
         Ok(worker) => worker,
         Err(error) => {
             error!("the worker's configuration can't be used: {error}");
@@ -105,27 +113,6 @@ fn text((name, value): (OsString, OsString)) -> Option<(String, String)> {
     Some((name.into_string().ok()?, value.into_string().ok()?))
 }
 
-/// Binds every listener, so that `/health` answers before anything else happens.
-pub(crate) async fn listen(mut config: WorkerConfig) -> Result<(WorkerConfig, Vec<Server>), String> {
-    let mut servers = Vec::new();
-    for listener in config.listeners().to_vec() {
-        if listener.https {
-            return Err("listeners: https is not supported by this version of Portage; use http".to_owned());
-        }
-        let (host, port) = listener.bind_address();
-        let server = connect_rest::bind(&host, port).await.map_err(|error| {
-            format!("cannot listen on {host}:{port}: {error}; change listeners or end what holds the port")
-        })?;
-        info!(address = %server.address(), "REST API listens");
-        if listener.is_public() {
-            warn!("the REST API can be reached from other machines and asks nobody for a password");
-        }
-        config = config.with_bound_port(server.address().port());
-        servers.push(server);
-    }
-    Ok((config, servers))
-}
-
 type Serving = Vec<tokio::task::JoinHandle<()>>;
 
 fn serve(servers: Vec<Server>, worker: &RunningWorker) -> (watch::Sender<bool>, Serving) {
@@ -133,7 +120,7 @@ fn serve(servers: Vec<Server>, worker: &RunningWorker) -> (watch::Sender<bool>, 
     let serving = servers.into_iter().map(|server| {
         let service: Arc<dyn HerderService> = Arc::new(worker.service());
         let mut stopping = stopping.clone();
-        tokio::spawn(server.serve(service, RestOptions::default(), async move {
+        tokio::spawn(server.serve(service, async move {
             // No sender left means the worker is gone, which ends serving too.
             let _ = stopping.wait_for(|stop| *stop).await;
         }))

@@ -65,6 +65,7 @@ fn common_keys(def: ConfigDef) -> ConfigDef {
         key("access.control.allow.methods", String, is(""), Low),
         key("response.http.headers.config", String, is(""), Low),
         key("ssl.client.auth", String, is("none"), Low).valid(Validator::OneOf(&["required", "requested", "none"])),
+        key("portage.rest.jaas.file", String, Null, Low),
         key("rest.extension.classes", List, is(""), Low),
         key("admin.listeners", List, Null, Low),
     ]

@@ -14,10 +14,14 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// Parses `http://host:port`.
+    /// Parses `http://host:port`, an entry of `listeners`.
     pub fn parse(text: &str) -> Result<Self, WorkerConfigError> {
+        Self::parse_as("listeners", text)
+    }
+
+    pub(super) fn parse_as(key: &str, text: &str) -> Result<Self, WorkerConfigError> {
         let wrong = |why: &str| WorkerConfigError::Invalid {
-            key: "listeners".into(),
+            key: key.into(),
             message: format!("{text}: {why}; expected e.g. http://127.0.0.1:8083"),
         };
         let (scheme, rest) = text.split_once("://").ok_or_else(|| wrong("no scheme"))?;

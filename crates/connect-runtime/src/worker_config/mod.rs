@@ -5,6 +5,7 @@ mod environment;
 mod layers;
 mod listeners;
 mod properties;
+mod rest;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -23,6 +24,7 @@ pub use def::worker_config_def;
 pub use environment::{environment_levels, environment_overrides};
 pub use listeners::{Listener, local_host_name};
 pub use properties::{parse_properties, read_properties};
+pub use rest::AdminListeners;
 
 /// Why a worker config can't be used.
 #[derive(Debug, Error)]
@@ -59,6 +61,7 @@ pub struct WorkerConfig {
     properties: BTreeMap<String, String>,
     typed: TypedConfig,
     listeners: Vec<Listener>,
+    admin_listeners: AdminListeners,
     /// Host and port that others are told.
     advertised: (bool, String, u16),
     /// Name and address of a worker that is one of several in its process.
@@ -91,8 +94,17 @@ impl WorkerConfig {
         let typed = worker_config_def().parse(&properties).map_err(WorkerConfigError::Problems)?;
         let listeners =
             typed.list("listeners").iter().map(|text| Listener::parse(text)).collect::<Result<Vec<_>, _>>()?;
+        let admin_listeners = AdminListeners::parse(&properties)?;
         let advertised = advertised(&typed, &listeners)?;
-        let config = Self { properties, typed, listeners, advertised, identity: None, resolver: Arc::new(resolver) };
+        let config = Self {
+            properties,
+            typed,
+            listeners,
+            admin_listeners,
+            advertised,
+            identity: None,
+            resolver: Arc::new(resolver),
+        };
         config.check()?;
         Ok(config)
     }
@@ -406,6 +418,12 @@ impl WorkerConfig {
         self
     }
 
+    /// Whether others are told an `https` address.
+    #[must_use]
+    pub fn advertises_https(&self) -> bool {
+        self.advertised.0
+    }
+
     /// Says which port the system chose for listeners with port 0.
     #[must_use]
     pub fn with_bound_port(mut self, port: u16) -> Self {
@@ -449,7 +467,8 @@ fn authority(host: &str, port: u16) -> String {
 fn advertised(typed: &TypedConfig, listeners: &[Listener]) -> Result<(bool, String, u16), WorkerConfigError> {
     let wanted = typed.optional_string("rest.advertised.listener").map(str::to_ascii_lowercase);
     let listener = match &wanted {
-        None => listeners.first(),
+        // Java's preference: plain HTTP, wherever it stands in the list.
+        None => listeners.iter().find(|listener| !listener.https).or(listeners.first()),
         Some(scheme) => listeners.iter().find(|listener| listener.scheme() == scheme),
     };
     let listener = listener.ok_or_else(|| WorkerConfigError::Invalid {

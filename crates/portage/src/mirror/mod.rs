@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use connect_herder::ids::WorkerId;
 use connect_herder::service::HerderService;
-use connect_rest::{FlowServices, RestOptions, Server, flow_path};
+use connect_rest::{ClientTls, FlowServices, Server, flow_path};
 use connect_runtime::loggers::Loggers;
 use connect_runtime::peer::PeerClient;
 use connect_runtime::worker::{RunningWorker, Worker, WorkerError};
@@ -28,8 +28,8 @@ use crate::config;
 use crate::exit;
 use crate::peers::{NoPeers, Peers};
 use crate::plugins::plugins;
+use crate::rest::{listen, peer_tls};
 use crate::signals::Signals;
-use crate::worker::listen;
 use load::{Front, Mirroring, Options};
 
 /// What Java tells others as the address of a node that can't be asked.
@@ -131,6 +131,7 @@ struct Node {
     url: String,
     /// `host:port`.
     name: String,
+    tls: Option<ClientTls>,
 }
 
 /// Binds what the file wants to listen on.
@@ -147,7 +148,8 @@ async fn front(
             properties.extend(rest.clone());
             let config = WorkerConfig::from_properties(properties).map_err(|error| (exit::FATAL, error.to_string()))?;
             let (config, servers) = listen(config).await.map_err(unbound)?;
-            let node = Node { url: config.advertised_url(), name: config.worker_id().to_string() };
+            let tls = peer_tls(&config).map_err(unbound)?;
+            let node = Node { url: config.advertised_url(), name: config.worker_id().to_string(), tls };
             Ok((servers, Some(node)))
         }
         Front::Public => {
@@ -177,8 +179,8 @@ fn serve(servers: Vec<Server>, workers: &[(&Flow, RunningWorker)]) -> Serving {
             let _ = stopping.wait_for(|stop| *stop).await;
         };
         match workers.first().filter(|(flow, _)| flow.pair.is_none()) {
-            Some((_, worker)) => tokio::spawn(server.serve(service(worker), RestOptions::default(), stop)),
-            None => tokio::spawn(server.serve_flows(flows.clone(), RestOptions::default(), stop)),
+            Some((_, worker)) => tokio::spawn(server.serve(service(worker), stop)),
+            None => tokio::spawn(server.serve_flows(flows.clone(), stop)),
         }
     });
     let serving = serving.collect();
@@ -188,10 +190,17 @@ fn serve(servers: Vec<Server>, workers: &[(&Flow, RunningWorker)]) -> Serving {
 /// Who a worker is to others, and how it reaches them.
 fn place(flow: &Flow, config: WorkerConfig, node: Option<&Node>, public: bool) -> (WorkerConfig, Arc<dyn PeerClient>) {
     match (&flow.pair, node) {
-        _ if public => (config, Arc::new(Peers::default())),
+        // What can be wrong with it has been said when it was bound.
+        _ if public => {
+            let tls = peer_tls(&config).ok().flatten();
+            (config, Arc::new(Peers::new(tls)))
+        }
         (Some((source, target)), Some(node)) => {
             let id = WorkerId::from(format!("{}/{}", node.name, flow.name));
-            (config.with_identity(id, node.url.clone()), Arc::new(Peers::below(flow_path(source, target))))
+            (
+                config.with_identity(id, node.url.clone()),
+                Arc::new(Peers::new(node.tls.clone()).below(flow_path(source, target))),
+            )
         }
         _ => {
             let id = WorkerId::from(format!("{}/{}/{:016x}", local_host_name(), flow.name, chance()));
