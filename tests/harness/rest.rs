@@ -2,13 +2,20 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use tokio_rustls::rustls::{ClientConfig, RootCertStore};
+
+use crate::Identity;
 
 /// Connect itself gives up on a request after 90 s.
 const TIMEOUT: Duration = Duration::from_secs(100);
@@ -18,6 +25,7 @@ const TIMEOUT: Duration = Duration::from_secs(100);
 pub struct Rest {
     address: String,
     headers: Vec<(String, String)>,
+    tls: Option<Arc<ClientConfig>>,
 }
 
 /// What came back.
@@ -34,12 +42,20 @@ pub struct Response {
 impl Rest {
     /// For `host:port`.
     pub fn new(address: &str) -> Self {
-        Self { address: address.to_owned(), headers: Vec::new() }
+        Self { address: address.to_owned(), headers: Vec::new(), tls: None }
     }
 
     /// `http://host:port`.
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        format!("{}://{}", if self.tls.is_some() { "https" } else { "http" }, self.address)
+    }
+
+    /// Over HTTPS: who believes this authority, and shows this identity if there is one.
+    #[must_use]
+    pub fn https(mut self, ca: &str, identity: Option<&Identity>) -> Self {
+        let tls = tls(ca, identity).unwrap_or_else(|e| panic!("no client can be made of these certificates: {e}"));
+        self.tls = Some(Arc::new(tls));
+        self
     }
 
     /// `host:port`.
@@ -126,7 +142,20 @@ impl Rest {
     }
 
     async fn exchange(&self, method: &str, path: &str, body: Option<&str>) -> io::Result<Response> {
-        let mut worker = TcpStream::connect(&self.address).await?;
+        let worker = TcpStream::connect(&self.address).await?;
+        let Some(tls) = self.tls.clone() else { return self.talk(worker, method, path, body).await };
+        let host = self.address.rsplit_once(':').map_or("", |(host, _)| host).to_owned();
+        let name = ServerName::try_from(host).map_err(io::Error::other)?;
+        self.talk(TlsConnector::from(tls).connect(name, worker).await?, method, path, body).await
+    }
+
+    async fn talk(
+        &self,
+        mut worker: impl AsyncRead + AsyncWrite + Unpin,
+        method: &str,
+        path: &str,
+        body: Option<&str>,
+    ) -> io::Result<Response> {
         let mut request = format!("{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n", self.address);
         for (name, value) in self.headers.iter().filter(|(_, value)| !value.is_empty()) {
             request += &format!("{name}: {value}\r\n");
@@ -141,7 +170,11 @@ impl Rest {
         request += body.unwrap_or_default();
         worker.write_all(request.as_bytes()).await?;
         let mut answer = Vec::new();
-        worker.read_to_end(&mut answer).await?;
+        match worker.read_to_end(&mut answer).await {
+            // TLS has a farewell of its own, which not everybody says; what HTTP wants to be there is looked at below.
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof && !answer.is_empty() => {}
+            read => drop(read?),
+        }
         parse(&answer).ok_or_else(|| io::Error::other(format!("not HTTP: {:?}", String::from_utf8_lossy(&answer))))
     }
 }
@@ -157,6 +190,17 @@ impl Response {
         assert_eq!(self.status, status, "{}", self.body);
         if self.body.is_empty() { Value::Null } else { self.json() }
     }
+}
+
+fn tls(ca: &str, identity: Option<&Identity>) -> Result<ClientConfig, Box<dyn std::error::Error>> {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_slice(ca.as_bytes())?)?;
+    let provider = Arc::new(tokio_rustls::rustls::crypto::ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
+    let builder = builder.with_root_certificates(roots);
+    let Some(identity) = identity else { return Ok(builder.with_no_client_auth()) };
+    let chain = CertificateDer::pem_slice_iter(identity.certificate.as_bytes()).collect::<Result<Vec<_>, _>>()?;
+    Ok(builder.with_client_auth_cert(chain, PrivateKeyDer::from_pem_slice(identity.key.as_bytes())?)?)
 }
 
 fn parse(answer: &[u8]) -> Option<Response> {

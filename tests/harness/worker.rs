@@ -35,6 +35,7 @@ pub enum Runtime {
 pub struct WorkerConfig {
     group: String,
     properties: Properties,
+    environment: Vec<(String, String)>,
 }
 
 const READY_TIMEOUT: Duration = Duration::from_secs(90);
@@ -66,13 +67,20 @@ impl WorkerConfig {
             ("scheduled.rebalance.max.delay.ms", "0"),
         ];
         properties.extend(defaults.map(|(key, value)| (key.to_owned(), value.to_owned())));
-        Self { group: group.to_owned(), properties }
+        Self { group: group.to_owned(), properties, environment: Vec::new() }
     }
 
     /// With this setting.
     #[must_use]
     pub fn with(mut self, key: &str, value: &str) -> Self {
         self.properties.insert(key.to_owned(), value.to_owned());
+        self
+    }
+
+    /// With this environment variable.
+    #[must_use]
+    pub fn with_env(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.to_owned(), value.to_owned()));
         self
     }
 
@@ -113,7 +121,7 @@ impl WorkerConfig {
             }
         };
         let file = write(&folder.join("worker.properties"), &properties);
-        let process = Process::spawn(&name, command.arg(&file), &folder.join("worker.log"));
+        let process = Process::spawn(&name, command.arg(&file).envs(self.environment.iter().cloned()), &folder.join("worker.log"));
         Worker { name, rest: Rest::new(&address), process }
     }
 }

@@ -266,7 +266,7 @@ async fn names_may_be_anything_that_can_be_encoded() {
         gone(rest, name).await;
     }
 
-    for (name, why) in [("", "name is missing"), ("a\u{7}b", "control sequences")] {
+    for (name, why) in [("", "String may not be empty"), ("a\u{7}b", "control sequences")] {
         let body = json!({"name": name, "config": config.json()});
         refused(&rest.post("/connectors", &body).await, 400, why);
     }

@@ -31,5 +31,6 @@ mod mirror_in_step;
 mod offsets;
 mod raw;
 mod record_path;
+mod rest_guarded;
 mod strimzi;
 mod takeover;

@@ -19,6 +19,8 @@ mod http_client;
 mod media;
 mod metrics;
 mod offsets;
+#[cfg(test)]
+mod openapi_tests;
 mod options;
 mod plugins;
 mod root;

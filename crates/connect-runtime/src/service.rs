@@ -95,10 +95,9 @@ impl HerderService for Service {
     }
 
     fn plugin_config(&self, class: &str) -> Result<Vec<ConfigKey>, HerderError> {
-        let own = self.0.plugins.source(class).map(|plugin| validation::connector_def(plugin.config_def()));
-        let def = own.or_else(|| catalog::config_def(class));
-        let def = def.ok_or_else(|| HerderError::NotFound(format!("Unknown plugin {class}.")))?;
-        Ok(def.keys().to_vec())
+        let own = self.0.plugins.source(class).map(|plugin| validation::shown_keys(plugin.config_def()));
+        let keys = own.or_else(|| catalog::config_def(class).map(|def| def.keys().to_vec()));
+        keys.ok_or_else(|| HerderError::NotFound(format!("Unknown plugin {class}.")))
     }
 
     fn validate(&self, class: &str, config: ConfigMap) -> BoxFuture<'_, Result<ConfigReport, HerderError>> {

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 mod ci;
+mod clients;
 mod compare;
 mod kafka;
 mod perf;
@@ -17,6 +18,8 @@ usage: cargo xtask COMMAND
   test                 all tests: the workspace's, then the specs on real Apache Kafka; installs Java and Maven if it may
   ci                   fmt, clippy, tidy, then test
   tidy                 the rules no compiler checks: who depends on whom, where there is no clock, links, paths
+  clients              a Python and a Go client of Connect against a worker
+  openapi              schemathesis with openapi/connect-rest.yaml against a worker
   compare rest         what Java's Connect worker and ours answer differently to the same requests
   perf [OPTIONS]       what mirroring costs between two real brokers, beside the bare loop
   perf compare [OPTIONS]  and beside MirrorMaker 2; `perf --help` lists the options
@@ -33,6 +36,8 @@ fn main() -> ExitCode {
         ["ci"] => ci::ci(),
         ["tidy"] => tidy::tidy(),
         ["compare", "rest"] => compare::rest(),
+        ["clients"] => clients::life(),
+        ["openapi"] => clients::contract(),
         ["perf", ref options @ ..] => perf::perf(options),
         ["kafka", "up"] => kafka::up(),
         ["kafka", "status"] => kafka::status(),

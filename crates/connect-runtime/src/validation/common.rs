@@ -24,6 +24,11 @@ pub fn source_connector_def() -> ConfigDef {
     exactly_once(topic_creation(errors(transforms(common(ConfigDef::new())))))
 }
 
+/// What source connectors have beside what all connectors have (Java: `SourceConnectorConfig`).
+pub(super) fn is_of_sources(key: &ConfigKey) -> bool {
+    matches!(key.group.as_deref(), Some(TOPIC_CREATION | EXACTLY_ONCE | OFFSETS_TOPIC))
+}
+
 fn common(def: ConfigDef) -> ConfigDef {
     let converter = |name: &'static str, display: &'static str, what: &'static str| {
         ConfigKey::new(name, Class, Null, Low, what).shown(COMMON, Width::Short, display)

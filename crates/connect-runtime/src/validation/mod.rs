@@ -5,7 +5,7 @@ mod policy;
 
 use std::collections::BTreeMap;
 
-use connect_api::config::{ConfigDef, ConfigProblem, ConfigType, ConfigValue};
+use connect_api::config::{ConfigDef, ConfigKey, ConfigProblem, ConfigType, ConfigValue};
 use connect_api::source::ExactlyOnceSupport;
 use connect_api::{ConfigMap, PluginRegistry};
 use connect_herder::error::HerderError;
@@ -22,6 +22,14 @@ pub use common::source_connector_def;
 #[must_use]
 pub fn connector_def(own: ConfigDef) -> ConfigDef {
     source_connector_def().merge(own)
+}
+
+/// The same in the order in which `GET /connector-plugins/{p}/config` shows it: what is of source connectors comes last.
+#[must_use]
+pub fn shown_keys(own: ConfigDef) -> Vec<ConfigKey> {
+    let mut keys = connector_def(own).keys().to_vec();
+    keys.sort_by_key(common::is_of_sources);
+    keys
 }
 
 /// Checks a config with references unresolved; the values in the report are the given ones.

@@ -1,0 +1,169 @@
+//! Two workers whose REST API is guarded: HTTPS that asks for certificates, passwords, `/admin` on a port of its own.
+//!
+//! - Whoever has no certificate, or one of a stranger, is not spoken to; whoever has one still needs the password.
+//! - A request to either worker is done: the one that can't do it asks the other, over HTTPS, with the caller's password.
+//! - Task configs reach the leader from a connector on the other worker, signed; unsigned ones are refused.
+//! - `/admin` answers on its own port alone, and nothing else does there.
+//! - A worker that is to guard itself with what it can't use does not start.
+
+use harness::{Certificates, Response, Rest, Runtime, Worker, WorkerConfig, clusters, eventually, free_port, workspace};
+use serde_json::{Value, json};
+use tokio::sync::OnceCell;
+
+use crate::lifecycle::{Config, SOON, runs, shows};
+
+const EXTENSION: &str = "org.apache.kafka.connect.rest.basic.auth.extension.BasicAuthSecurityRestExtension";
+
+struct Guarded {
+    _workers: [Worker; 2],
+    addresses: [String; 2],
+    admin: String,
+    certificates: Certificates,
+}
+
+impl Guarded {
+    /// With certificate and password.
+    fn rest(&self, worker: usize) -> Rest {
+        self.without_password(worker).basic_auth("ann", "secret")
+    }
+
+    fn without_password(&self, worker: usize) -> Rest {
+        Rest::new(&self.addresses[worker]).https(&self.certificates.ca, Some(&self.certificates.client))
+    }
+}
+
+async fn guarded() -> &'static Guarded {
+    static GUARDED: OnceCell<Guarded> = OnceCell::const_new();
+    GUARDED
+        .get_or_init(async || {
+            let folder = workspace::service_dir("guarded");
+            let certificates = Certificates::write_into(&folder);
+            let (jaas, users) = (folder.join("jaas.conf"), folder.join("users.properties"));
+            let module = "org.apache.kafka.connect.rest.basic.auth.extension.PropertyFileLoginModule";
+            let section = format!("KafkaConnect {{ {module} required file=\"{}\"; }};", users.display());
+            std::fs::write(&jaas, section).unwrap();
+            std::fs::write(&users, "ann=secret\n").unwrap();
+            let addresses = [(), ()].map(|()| format!("127.0.0.1:{}", free_port()));
+            let admin = format!("127.0.0.1:{}", free_port());
+            let group = WorkerConfig::new(&clusters().await.target, "guarded")
+                .with("listeners.https.ssl.client.auth", "required")
+                .with("listeners.https.ssl.keystore.type", "PEM")
+                .with("listeners.https.ssl.keystore.location", &certificates.path("broker.pem"))
+                .with("listeners.https.ssl.truststore.type", "PEM")
+                .with("listeners.https.ssl.truststore.location", &certificates.path("ca.pem"))
+                .with("rest.extension.classes", EXTENSION)
+                .with("portage.rest.jaas.file", &jaas.display().to_string());
+            let listens = |address: &str| group.clone().with("listeners", &format!("https://{address}"));
+            let workers = [
+                listens(&addresses[0]).with("admin.listeners", &format!("http://{admin}")).spawn(Runtime::Portage),
+                listens(&addresses[1]).with("admin.listeners", "").spawn(Runtime::Portage),
+            ];
+            let guarded = Guarded { _workers: workers, addresses, admin, certificates };
+            for worker in [0, 1] {
+                shows(&guarded.rest(worker), "/health", "healthy", |health| health["status"] == "healthy").await;
+            }
+            guarded
+        })
+        .await
+}
+
+fn status(answer: &Response) -> u16 {
+    answer.status
+}
+
+#[tokio::test]
+async fn nobody_gets_in_without_certificate_and_password() {
+    let guarded = guarded().await;
+    let (address, certificates) = (&guarded.addresses[0], &guarded.certificates);
+
+    for stranger in [None, Some(&certificates.stranger)] {
+        let refused = Rest::new(address).https(&certificates.ca, stranger).try_send("GET", "/", None).await;
+        assert!(refused.is_err(), "{refused:?}");
+    }
+    let plain = Rest::new(address).try_send("GET", "/", None).await;
+    assert!(plain.is_err(), "{plain:?}");
+    assert_eq!(status(&guarded.without_password(0).get("/").await), 401);
+    let wrong = guarded.without_password(0).basic_auth("ann", "guess");
+    assert_eq!(status(&wrong.get("/connectors").await), 401);
+    guarded.rest(0).get("/connectors").await.expect(200);
+}
+
+#[tokio::test]
+async fn either_worker_does_what_it_is_asked() {
+    let (guarded, pair) = (guarded().await, clusters().await);
+    // More than one, so that a connector is on the worker that does not lead: its task configs go to the leader.
+    for (worker, name) in [(0, "guarded-a"), (1, "guarded-b"), (0, "guarded-c")] {
+        let config = Config::heartbeat(name, &pair.target);
+        let created = guarded.rest(worker).put(&format!("/connectors/{name}/config"), config.json()).await;
+        created.expect(201);
+        assert_eq!(created.headers["location"], format!("https://{}/connectors/{name}", leader_of(guarded, &created)));
+    }
+    for (worker, name) in [(1, "guarded-a"), (0, "guarded-b"), (1, "guarded-c")] {
+        runs(&guarded.rest(worker), name).await;
+    }
+    let (mut homes, status) = (Vec::new(), guarded.rest(0).get("/connectors?expand=status").await.expect(200));
+    for name in ["guarded-a", "guarded-b", "guarded-c"] {
+        homes.push(status[name]["status"]["connector"]["worker_id"].clone());
+    }
+    homes.sort_by_key(Value::to_string);
+    homes.dedup();
+    assert_eq!(homes.len(), 2, "connectors on both: {status}");
+    for (worker, name) in [(1, "guarded-a"), (0, "guarded-b"), (1, "guarded-c")] {
+        assert_eq!(guarded.rest(worker).delete(&format!("/connectors/{name}")).await.status, 204);
+    }
+    for worker in [0, 1] {
+        shows(&guarded.rest(worker), "/connectors", "none left", |names| *names == json!([])).await;
+    }
+}
+
+/// Which worker's address an answer names.
+fn leader_of<'a>(guarded: &'a Guarded, created: &Response) -> &'a str {
+    let location = &created.headers["location"];
+    guarded.addresses.iter().find(|address| location.contains(*address)).map_or("neither", String::as_str)
+}
+
+#[tokio::test]
+async fn what_workers_tell_each_other_has_to_be_signed() {
+    let guarded = guarded().await;
+    let rest = guarded.without_password(0);
+
+    // No password is asked for, but a signature.
+    assert_eq!(rest.post("/connectors/x/tasks", &json!([])).await.expect(400)["error_code"], 400);
+    let forged = rest.header("X-Connect-Authorization", "AAAA");
+    let forged = forged.header("X-Connect-Request-Signature-Algorithm", "HmacSHA256");
+    assert_eq!(forged.post("/connectors/x/tasks", &json!([])).await.status, 403);
+    assert_eq!(forged.send("PUT", "/connectors/x/fence", None).await.status, 403);
+}
+
+#[tokio::test]
+async fn administration_has_a_port_of_its_own_or_none() {
+    let guarded = guarded().await;
+    let admin = Rest::new(&guarded.admin).basic_auth("ann", "secret");
+
+    assert_eq!(admin.get("/admin/loggers/root").await.expect(200)["level"], "INFO");
+    assert_eq!(status(&admin.get("/connectors").await), 404);
+    assert_eq!(status(&Rest::new(&guarded.admin).get("/admin/loggers").await), 401);
+    for worker in [0, 1] {
+        assert_eq!(status(&guarded.rest(worker).get("/admin/loggers").await), 404);
+    }
+}
+
+#[tokio::test]
+async fn a_worker_that_can_t_guard_itself_does_not_start() {
+    let listener = format!("https://127.0.0.1:{}", free_port());
+    for (key, value, why) in [
+        ("listeners", listener.as_str(), "ssl.keystore.location"),
+        ("rest.extension.classes", "com.example.Guard", "com.example.Guard"),
+        ("rest.extension.classes", EXTENSION, "portage.rest.jaas.file"),
+        ("response.http.headers.config", "shout X:1", "shout"),
+    ] {
+        let worker = WorkerConfig::new(&clusters().await.target, "unguarded").with(key, value).spawn(Runtime::Portage);
+
+        eventually("it has ended", SOON, async || match worker.process().exited() {
+            Some(status) if !status.success() => Ok(()),
+            other => Err(format!("{other:?}")),
+        })
+        .await;
+        assert!(worker.process().log().contains(why), "{}", worker.process().log());
+    }
+}
