@@ -121,7 +121,11 @@ impl WorkerConfig {
             }
         };
         let file = write(&folder.join("worker.properties"), &properties);
-        let process = Process::spawn(&name, command.arg(&file).envs(self.environment.iter().cloned()), &folder.join("worker.log"));
+        let process = Process::spawn(
+            &name,
+            command.arg(&file).envs(self.environment.iter().cloned()),
+            &folder.join("worker.log"),
+        );
         Worker { name, rest: Rest::new(&address), process }
     }
 }

@@ -6,7 +6,9 @@
 //! - `/admin` answers on its own port alone, and nothing else does there.
 //! - A worker that is to guard itself with what it can't use does not start.
 
-use harness::{Certificates, Response, Rest, Runtime, Worker, WorkerConfig, clusters, eventually, free_port, workspace};
+use harness::{
+    Certificates, Response, Rest, Runtime, Worker, WorkerConfig, clusters, eventually, free_port, workspace,
+};
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 

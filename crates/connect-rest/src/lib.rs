@@ -1,7 +1,8 @@
 //! Kafka Connect's REST API over a [`HerderService`](connect_herder::service::HerderService).
 //!
 //! Reading order: [`routes`] (the API as data), then the handlers by resource, [`entities`] (what answers look like),
-//! [`error`] (how refusals look), [`forward`] (what happens when another worker must do it).
+//! [`error`] (how refusals look), [`forward`] (what happens when another worker must do it), [`guard`] (what stands before all
+//! of it).
 //!
 //! **Invariant:** no state of its own.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
