@@ -84,6 +84,22 @@ pub(crate) const ALLOWED: &[Allowed] = &[
         "*",
         "an alias means its class, whichever of both is in the path",
     ),
+    allow("*", "401/401", "*", "as an error in JSON, and with the challenge that RFC 9110 wants and browsers need"),
+    allow("GET /connectors Authorization:Basic !", "500/401", "*", "a client's mistake"),
+    allow("GET /nonsense", "404/401", "*", "whoever has no password is not told what there is"),
+    allow("GET /admin/loggers", "404/401", "*", "as above"),
+    allow(
+        "*\"replication.policy.class\":\"Nope\"}",
+        "200/200",
+        "body.configs[replication.policy.class].value.errors*",
+        "classes can't be loaded: the error says which are built in",
+    ),
+    allow(
+        "*\"producer.override.linger.ms\":\"5\"}",
+        "200/200",
+        "body.configs[producer.override.linger.ms]",
+        "a client's keys are checked where the client is made, and shown here when a policy refuses them",
+    ),
     // Java's own order is that of a hash table.
     allow("GET /connectors", "200/200", "body order", "sorted by name"),
     allow("POST /connectors/m/restart?*", "202/202", "body.tasks[*].id", "the plan is sorted by task"),
