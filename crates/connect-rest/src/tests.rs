@@ -442,3 +442,21 @@ async fn options_lists_the_methods_of_a_path() {
     assert_eq!(status, StatusCode::OK);
     assert_eq!(headers["allow"], "GET, PUT, PATCH, HEAD, OPTIONS");
 }
+
+#[tokio::test]
+async fn while_the_worker_starts_what_depends_on_its_topics_waits() {
+    let why = "Request timed out. The worker is currently awaiting startup.";
+    let mut script = rest(Err(HerderError::Timeout(why.to_owned())));
+    Arc::get_mut(&mut script.script).unwrap().view.stage = Stage::Starting("awaiting startup".to_owned());
+
+    for path in ["/connectors", "/connectors?expand=status", "/connectors/a-%3Eb.x/status", "/connectors/x/topics"] {
+        assert_eq!(script.call("GET", path, "").await, error(500, why), "{path}");
+        assert_eq!(script.commands(), [Command::Ping], "{path}");
+    }
+
+    assert_eq!(script.call("GET", "/health", "").await.0, StatusCode::SERVICE_UNAVAILABLE);
+    for path in ["/", "/connector-plugins", "/admin/loggers"] {
+        assert_eq!(script.call("GET", path, "").await.0, StatusCode::OK, "{path}");
+    }
+    assert!(script.commands().is_empty());
+}
