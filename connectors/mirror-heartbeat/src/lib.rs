@@ -12,10 +12,11 @@ use connect_api::data::Value;
 use connect_api::record::{Polled, SourceOffset, SourcePartition, SourceRecord};
 use connect_api::source::{ConnectorContext, SourceConnector, SourcePlugin, SourceTask, SourceTaskContext};
 use kafka_client::admin::{Admin, NewTopic};
+use kafka_client::config::ConfigError;
 use kafka_client::{ClientConfig, Cluster, ErrorCode};
 use mirror::Heartbeat;
 use mirror::alter_offsets::validate_heartbeat_offsets;
-use mirror::config::{ClientRole, client_config};
+use mirror::config::{ClientRole, check_clients, client_config, removed_keys};
 use mirror::config_def::heartbeat_config_def;
 use mirror::policy::HEARTBEATS_TOPIC;
 use mirror::source_offsets::{heartbeat_partition, meaningless_offset};
@@ -41,8 +42,15 @@ impl SourcePlugin for MirrorHeartbeat {
         heartbeat_config_def()
     }
 
-    fn validate(&self, _: &ConfigMap) -> Vec<ConfigProblem> {
-        Vec::new()
+    fn validate(&self, config: &ConfigMap) -> Vec<ConfigProblem> {
+        let mut problems = mirror::config::validate_heartbeat(config);
+        problems.extend(check_clients(config, &[ClientRole::HeartbeatsTargetAdmin], |_, properties| {
+            ClientConfig::parse(properties).map(|_| ()).map_err(|error| match &error {
+                ConfigError::Missing(key) => ((*key).to_owned(), error.to_string()),
+                ConfigError::Invalid { key, .. } => (key.clone(), error.to_string()),
+            })
+        }));
+        problems
     }
 
     fn alter_offsets(
@@ -59,9 +67,12 @@ impl SourcePlugin for MirrorHeartbeat {
         _: Arc<dyn ConnectorContext>,
     ) -> Result<MirrorHeartbeatConnector, ConnectError> {
         let typed = parse(&config)?;
+        for removed in removed_keys(&config) {
+            warn!("{}", removed.message);
+        }
         let interval = interval(&typed);
         if interval.is_some() {
-            let role = ClientRole::TargetAdmin;
+            let role = ClientRole::HeartbeatsTargetAdmin;
             let client = ClientConfig::parse(&client_config(&config, role))
                 .map_err(|error| ConnectError::config(format!("{role}: {error}")))?;
             let cluster = Cluster::connect(client).await.map_err(|error| {

@@ -3,10 +3,13 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use connect_api::ConnectError;
-use connect_api::config::ConfigMap;
+use connect_api::config::{ConfigMap, ConfigProblem};
 use connect_api::metrics::{ClientKind, ClientNumbers, Metric, MetricSource};
+use kafka_client::config::ConfigError;
+use kafka_client::fetcher::FetcherOptions;
+use kafka_client::producer::ProducerOptions;
 use kafka_client::{ClientConfig, ClientError, Cluster};
-use mirror::config::{ClientRole, client_config};
+use mirror::config::{ClientRole, check_clients, client_config};
 
 /// Connects in a role. Which cluster it is, and who we are there, stands in the error.
 pub(crate) async fn connect(config: &ConfigMap, role: ClientRole) -> Result<Cluster, ConnectError> {
@@ -17,6 +20,35 @@ pub(crate) async fn connect(config: &ConfigMap, role: ClientRole) -> Result<Clus
 pub(crate) fn parse(config: &ConfigMap, role: ClientRole) -> Result<ClientConfig, ConnectError> {
     let properties = client_config(config, role);
     ClientConfig::parse(&properties).map_err(|error| ConnectError::config(format!("{role}: {error}")))
+}
+
+/// What is wrong with the client settings of a connector config.
+pub(crate) fn problems(config: &ConfigMap) -> Vec<ConfigProblem> {
+    const ROLES: [ClientRole; 7] = [
+        ClientRole::ReplicationConsumer,
+        ClientRole::SourceAdmin,
+        ClientRole::TargetAdmin,
+        ClientRole::OffsetSyncsSourceProducer,
+        ClientRole::OffsetSyncsTargetProducer,
+        ClientRole::OffsetRunsTargetProducer,
+        ClientRole::OffsetRunsTargetConsumer,
+    ];
+    check_clients(config, &ROLES, |role, properties| {
+        let read = || {
+            let client = ClientConfig::parse(properties)?;
+            match role {
+                ClientRole::ReplicationConsumer | ClientRole::OffsetRunsTargetConsumer => {
+                    FetcherOptions::from_config(&client).map(|_| ())
+                }
+                ClientRole::SourceAdmin | ClientRole::TargetAdmin => Ok(()),
+                _ => ProducerOptions::from_config(&client).map(|_| ()),
+            }
+        };
+        read().map_err(|error| match &error {
+            ConfigError::Missing(key) => ((*key).to_owned(), error.to_string()),
+            ConfigError::Invalid { key, .. } => (key.clone(), error.to_string()),
+        })
+    })
 }
 
 /// What a client could not do, as the worker wants to hear it.

@@ -7,17 +7,17 @@ use std::time::Duration;
 use connect_api::ConnectError;
 use connect_api::config::{ConfigMap, TypedConfig};
 use connect_api::source::{ConnectorContext, SourceConnector};
-use mirror::ReplicationPolicy;
-use mirror::assignment::{encode_partitions, round_robin};
+use mirror::assignment::{encode_partitions, keep_shares};
 use mirror::config::{ClientRole, removed_keys};
-use mirror::config_def::source_config_def;
+use mirror::config_def::{MIRROR_BACK, source_config_def};
 use mirror::filter::{ConfigPropertyFilter, TopicFilter};
+use mirror::{ReplicationPolicy, TopicPartition};
 use tokio::time::{Interval, MissedTickBehavior};
 use tracing::{info, warn};
 
 use crate::clients;
 use crate::findings::Findings;
-use crate::flow::Flow;
+use crate::flow::{Flow, Look};
 use crate::internal_topics;
 use crate::plan::{Selection, Topics, partitions};
 use crate::report::{Report, Subject};
@@ -25,6 +25,9 @@ use crate::syncs::SyncsTopic;
 use crate::throttle::Limits;
 use crate::topic_acls::AclSync;
 use crate::topic_configs::{ConfigSync, SyncError};
+
+/// How often a connector that keeps names looks whether its records come back.
+const LOOP_CHECK: Duration = Duration::from_secs(10);
 
 /// A running connector instance.
 pub struct MirrorSourceConnector {
@@ -38,8 +41,10 @@ pub struct MirrorSourceConnector {
     admins: Arc<clients::Admins>,
     /// The mirrored topics of the source, as the tasks know them.
     known: Mutex<Topics>,
-    /// What could not be created at the start.
-    not_created: Findings,
+    /// The partitions of each task, as they were dealt out last.
+    shares: Mutex<Vec<Vec<TopicPartition>>>,
+    /// What the first look has found.
+    found: Findings,
     context: Arc<dyn ConnectorContext>,
 }
 
@@ -62,6 +67,7 @@ impl MirrorSourceConnector {
         let flow = Flow {
             selection,
             property_filter: ConfigPropertyFilter::from_config(&config).map_err(|error| wrong(&error))?,
+            mirrors_back: typed.boolean(MIRROR_BACK),
             replication_factor: i16::try_from(typed.int("replication.factor")).ok().filter(|factor| *factor > 0),
             source: source.admin(),
             target: target.admin(),
@@ -74,16 +80,18 @@ impl MirrorSourceConnector {
             flow,
             admins: Arc::new(clients::Admins(vec![source, target])),
             known: Mutex::default(),
-            not_created: Findings::default(),
+            shares: Mutex::default(),
+            found: Findings::default(),
             config,
             context,
         };
         connector.context.publish(Arc::clone(&connector.admins) as _);
         if connector.enabled {
             connector.create_internal_topics(typed.int("offset-syncs.topic.replication.factor")).await?;
-            let (topics, missing) = connector.flow.look().await?;
+            let Look { topics, missing, mut findings } = connector.flow.look(&connector.config).await?;
             info!(topics = topics.len(), to_create = missing.topics.len(), "topics to mirror found");
-            connector.not_created = connector.flow.create(&missing).await?;
+            connector.flow.create(&missing, &mut findings).await?;
+            connector.found = findings;
             *connector.known() = topics;
         }
         Ok(connector)
@@ -103,8 +111,10 @@ impl MirrorSourceConnector {
 
     /// Looks again; a change of what is to be mirrored makes new task configs. Says whether there was one.
     async fn look_again(&self) -> Result<(Findings, bool), ConnectError> {
-        let (topics, missing) = self.flow.look().await?;
-        let findings = if missing.is_empty() { Findings::default() } else { self.flow.create(&missing).await? };
+        let Look { topics, missing, mut findings } = self.flow.look(&self.config).await?;
+        if !missing.is_empty() {
+            self.flow.create(&missing, &mut findings).await?;
+        }
         let changed = *self.known() != topics;
         if changed {
             info!(topics = topics.len(), "topics to mirror have changed");
@@ -112,6 +122,18 @@ impl MirrorSourceConnector {
             self.context.request_task_reconfiguration();
         }
         Ok((findings, changed))
+    }
+
+    /// Whether records could come back under their own names.
+    fn may_loop(&self) -> bool {
+        self.flow.selection.policy.is_identity() && !self.flow.mirrors_back
+    }
+
+    /// Whether there is a flow from the target to the source.
+    async fn is_mirrored_from(&self) -> bool {
+        let runs = ReplicationPolicy::offset_runs_topic(&self.flow.selection.target_alias);
+        let described = self.flow.source.describe_topics(&[&runs]).await;
+        described.is_ok_and(|described| described.get(&runs).is_some_and(Result::is_ok))
     }
 
     fn topics(&self) -> Vec<String> {
@@ -127,15 +149,24 @@ impl MirrorSourceConnector {
     async fn keep_in_step(&self, mut acls: AclSync) {
         let mut configs = ConfigSync::default();
         let mut report = Report::new(Arc::clone(&self.context));
-        report.update(Subject::Topics, &self.not_created);
+        report.update(Subject::Topics, &self.found);
         let [mut refresh_due, mut configs_due, mut acls_due] =
             [self.refresh, self.sync_configs, self.sync_acls].map(|interval| interval.map(every));
-        if let Some(due) = &mut refresh_due {
+        // A flow in the other direction may begin at any time.
+        let mut loop_due = self.may_loop().then(|| every(LOOP_CHECK));
+        for due in [&mut refresh_due, &mut loop_due].into_iter().flatten() {
             // Looked at the start.
             due.reset();
         }
         loop {
             tokio::select! {
+                () = tick(&mut loop_due) => if self.is_mirrored_from().await {
+                    // A look sees to it.
+                    match &mut refresh_due {
+                        Some(due) => due.reset_immediately(),
+                        None => refresh_due = Some(every(LOOP_CHECK)),
+                    }
+                },
                 () = tick(&mut refresh_due) => match self.look_again().await {
                     Ok((findings, changed)) => {
                         report.update(Subject::Topics, &findings);
@@ -176,7 +207,10 @@ impl SourceConnector for MirrorSourceConnector {
         }
         let partitions = partitions(&self.known());
         let limits = Limits::from_config(&self.config)?;
-        Ok(round_robin(&partitions, tasks_max)
+        // A panic while holding the lock can't leave the shares half changed.
+        let mut shares = self.shares.lock().unwrap_or_else(PoisonError::into_inner);
+        *shares = keep_shares(&shares, &partitions, tasks_max);
+        Ok(shares
             .iter()
             .enumerate()
             .map(|(index, share)| {

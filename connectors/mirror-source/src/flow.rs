@@ -1,11 +1,13 @@
 //! The two clusters of a flow and what is mirrored between them: looks, and creates what the target lacks.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use connect_api::ConnectError;
+use connect_api::config::ConfigMap;
 use kafka_client::admin::{Admin, NewTopic};
 use kafka_client::{ClientError, ErrorCode};
 use mirror::config::ClientRole;
+use mirror::config_def::MIRROR_BACK;
 use mirror::config_sync::configs_at_creation;
 use mirror::filter::ConfigPropertyFilter;
 use tracing::info;
@@ -13,12 +15,25 @@ use tracing::info;
 use crate::clients;
 use crate::findings::Findings;
 use crate::plan::{Missing, Selection, Topics};
+use crate::provenance;
 use crate::topic_configs::described;
+
+/// What a look at both clusters has found.
+pub(crate) struct Look {
+    /// The topics to mirror.
+    pub(crate) topics: Topics,
+    /// What the target lacks for them.
+    pub(crate) missing: Missing,
+    /// What is left out, and why.
+    pub(crate) findings: Findings,
+}
 
 /// The clusters of a connector.
 pub(crate) struct Flow {
     pub(crate) selection: Selection,
     pub(crate) property_filter: ConfigPropertyFilter,
+    /// `portage.mirror.back`.
+    pub(crate) mirrors_back: bool,
     /// `None`: the target's default.
     pub(crate) replication_factor: Option<i16>,
     pub(crate) source: Admin,
@@ -27,21 +42,35 @@ pub(crate) struct Flow {
 
 impl Flow {
     /// What is to be mirrored, and what the target lacks for it.
-    pub(crate) async fn look(&self) -> Result<(Topics, Missing), ConnectError> {
+    pub(crate) async fn look(&self, config: &ConfigMap) -> Result<Look, ConnectError> {
         let source = topics(&self.source, ClientRole::SourceAdmin).await?;
         let target = topics(&self.target, ClientRole::TargetAdmin).await?;
-        let selected = self.selection.select(source).map_err(|error| ConnectError::config(error.to_string()))?;
+        let from_target = if self.mirrors_back {
+            BTreeSet::new()
+        } else {
+            provenance::from_target(config, &self.selection, &source, &target).await?
+        };
+        let mut selected = self.selection.select(source).map_err(|error| ConnectError::config(error.to_string()))?;
+        let mut findings = Findings::default();
+        for topic in from_target.iter().filter(|topic| selected.remove(*topic).is_some()) {
+            let sentence = format!(
+                "is mirrored from {target} to {source} under the same name and would grow for ever: not mirrored back; set \
+                 {MIRROR_BACK}=true if that flow has ended",
+                target = self.selection.target_alias,
+                source = self.selection.source_alias,
+            );
+            findings.of_topic(&sentence, topic);
+        }
         let missing = Missing::find(&self.selection, &selected, &target);
-        Ok((selected, missing))
+        Ok(Look { topics: selected, missing, findings })
     }
 
     /// Creates what the target lacks, topics with the configs of their sources (KAFKA-12254). A topic that can't be created
     /// is named and does not hold up the others; it is tried again at the next refresh.
-    pub(crate) async fn create(&self, missing: &Missing) -> Result<Findings, ConnectError> {
+    pub(crate) async fn create(&self, missing: &Missing, findings: &mut Findings) -> Result<(), ConnectError> {
         let refused = |error: ClientError| clients::refused(ClientRole::TargetAdmin, &error);
-        let mut findings = Findings::default();
         if !missing.topics.is_empty() {
-            let topics = self.new_topics(missing, &mut findings).await?;
+            let topics = self.new_topics(missing, findings).await?;
             for (topic, result) in self.target.create_topics(&topics, false).await.map_err(refused)? {
                 match result {
                     Ok(_) => info!(topic, "target topic created"),
@@ -66,7 +95,7 @@ impl Flow {
                 }
             }
         }
-        Ok(findings)
+        Ok(())
     }
 
     async fn new_topics(&self, missing: &Missing, findings: &mut Findings) -> Result<Vec<NewTopic>, ConnectError> {

@@ -6,6 +6,7 @@
 //! | [`plan`] | which topics are mirrored, and what the target lacks (pure) |
 //! | `connector` | splits partitions into tasks, keeps the target in step |
 //! | `flow` | looks at both clusters, creates what the target lacks |
+//! | `provenance` | tells which topics have come from the target under their own names |
 //! | `topic_configs`, `topic_acls` | keep configs and ACLs in step |
 //! | [`findings`], `report` | what is not in step, for log and status |
 //! | `task` | fetches, hands out batches, keeps positions |
@@ -15,7 +16,8 @@
 //! | `internal_topics` | creates these two topics |
 //! | [`numbers`] | what is shown of each partition: MirrorMaker 2's metrics, and the lag |
 //! | [`throttle`] | how fast a task may read (pure) |
-//! | `losses` | what is done when the source log does not fit the position any more (pure) |
+//! | [`losses`] | what is done when the source log does not fit the position any more (pure) |
+//! | `loss_book` | losses until somebody acknowledges them |
 //!
 //! **Invariant:** no mutable state shared between tasks.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
@@ -25,11 +27,13 @@ mod connector;
 pub mod findings;
 mod flow;
 mod internal_topics;
+mod loss_book;
 pub mod losses;
 pub mod numbers;
 mod offset_runs;
 pub mod partition_runs;
 pub mod plan;
+mod provenance;
 mod report;
 mod syncs;
 mod task;
@@ -79,7 +83,9 @@ impl SourcePlugin for MirrorSource {
     }
 
     fn validate(&self, config: &ConfigMap) -> Vec<ConfigProblem> {
-        mirror::config::validate_source(config)
+        let mut problems = mirror::config::validate_source(config);
+        problems.extend(clients::problems(config));
+        problems
     }
 
     fn exactly_once_support(&self, config: &ConfigMap) -> Option<ExactlyOnceSupport> {
@@ -108,5 +114,33 @@ impl SourcePlugin for MirrorSource {
         context: Arc<dyn SourceTaskContext>,
     ) -> Result<MirrorSourceTask, ConnectError> {
         MirrorSourceTask::start(config, context, self.budget.clone()).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_of_clients_are_checked_before_the_start() {
+        let given = [
+            ("source.cluster.bootstrap.servers", "a"),
+            ("target.cluster.bootstrap.servers", "b:9092"),
+            ("source.consumer.isolation.level", "read_all"),
+            ("target.cluster.security.protocol", "TLS"),
+            ("producer.acks", "some"),
+        ];
+        let mut config: ConfigMap = given.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        let problems = |config: &ConfigMap| {
+            let problems = MirrorSource::new(Budget::new(Budget::MIN_BYTES)).validate(config);
+            problems.into_iter().map(|problem| problem.key).collect::<Vec<_>>()
+        };
+
+        let at_first = problems(&config);
+        config.insert("source.cluster.bootstrap.servers".to_owned(), "a:9092".to_owned());
+        config.remove("target.cluster.security.protocol");
+
+        assert_eq!(at_first, ["source.cluster.bootstrap.servers", "target.cluster.security.protocol"]);
+        assert_eq!(problems(&config), ["source.consumer.isolation.level", "producer.acks"]);
     }
 }

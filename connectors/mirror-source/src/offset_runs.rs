@@ -72,7 +72,7 @@ impl OffsetRuns {
         let client = clients::parse(config, role).map_err(|error| text(&error))?;
         let options = ProducerOptions::from_config(&client).map_err(|error| text(&error))?;
         let cluster = Cluster::connect(client).await.map_err(|error| text(&error))?;
-        let stored = read(config, &topic).await?;
+        let stored = read(config, ClientRole::OffsetRunsTargetConsumer, &topic).await?;
         let partitions = begin(source, &cluster.admin(), taken, &stored).await?;
         let known = partitions.iter().flatten().count();
         info!(topic, partitions = known, "offset runs taken up");
@@ -160,9 +160,8 @@ fn batches(records: Vec<RunsRecord>) -> Vec<Vec<Record>> {
 }
 
 /// The topic up to its end.
-async fn read(config: &ConfigMap, topic: &str) -> Result<RunsStore, String> {
+pub(crate) async fn read(config: &ConfigMap, role: ClientRole, topic: &str) -> Result<RunsStore, String> {
     let text = |error: &dyn std::fmt::Display| error.to_string();
-    let role = ClientRole::OffsetRunsTargetConsumer;
     let client = clients::parse(config, role).map_err(|error| text(&error))?;
     let fetcher = FetcherOptions::from_config(&client).map_err(|error| text(&error))?;
     // A log can append, too; this one never does.
@@ -188,7 +187,7 @@ async fn read(config: &ConfigMap, topic: &str) -> Result<RunsStore, String> {
             }
         }
     };
-    let missing = |_| format!("topic {topic} of the target does not exist and could not be created");
+    let missing = |_| format!("topic {topic} does not exist and could not be created");
     let log = timeout(TOPIC_PATIENCE, opening).await.map_err(missing)?.map_err(|error| text(&error))?;
     let late =
         |_| format!("topic {topic} of the target could not be read to its end within {} s", READ_PATIENCE.as_secs());

@@ -8,9 +8,10 @@ use connect_api::config::ConfigMap;
 use connect_api::record::{Ack, Payload, Polled, SourceBatch, SourcePartition};
 use connect_api::source::{BoxFuture, PartitionFault, SourceTask, SourceTaskContext};
 use kafka_client::fetcher::{Fetched, FetchedPartition, Fetcher, FetcherOptions, PartitionEvent, Position};
-use kafka_client::{Budget, TopicPartition};
+use kafka_client::{Budget, Cluster, TopicPartition};
 use kafka_wire::batch::{DecodeLimits, FetchedEntry};
 use mirror::config::ClientRole;
+use mirror::config_def::DATA_LOSS_ACKNOWLEDGED;
 use mirror::source_offsets::source_partition;
 use mirror::{ReplicationPolicy, SavedPosition, TopicId};
 use tokio::time::{Instant, sleep_until};
@@ -18,7 +19,8 @@ use tracing::{error, info, warn};
 use uuid::Uuid;
 
 use crate::clients;
-use crate::losses::{LossKind, OnDataLoss, loss};
+use crate::loss_book::LossBook;
+use crate::losses::{LossKind, OnDataLoss, Seen, loss};
 use crate::numbers::{Labels, Ledger, TaskNumbers};
 use crate::offset_runs::{OffsetRuns, StartAt, Taken};
 use crate::syncs::{OffsetSyncs, SyncsTopic};
@@ -29,8 +31,11 @@ pub struct MirrorSourceTask {
     fetcher: Fetcher,
     partitions: Vec<Partition>,
     tags: HashMap<TopicPartition, usize>,
-    /// What is wrong with a partition at the moment, or has been lost; by tag.
+    /// What is wrong with a partition at the moment; by tag.
     faults: BTreeMap<usize, PartitionFault>,
+    losses: LossBook,
+    /// The worker has been told of both since the task started.
+    reported: bool,
     on_data_loss: OnDataLoss,
     throttle: Throttle,
     context: Arc<dyn SourceTaskContext>,
@@ -50,8 +55,12 @@ struct Partition {
     source_partition: SourcePartition,
     /// Refused by the target, or stopped after a loss: nothing more is handed out.
     stopped: bool,
-    /// A loss has been reported and stays visible until the task is restarted.
-    lossy: bool,
+    seen: Seen,
+    /// The topic that is read, if its id is known.
+    topic_id: Option<TopicId>,
+    /// Where it begins is to be stored as soon as it is known, also without a record: later it could not be told from
+    /// another place.
+    marks_position: bool,
     ledger: Ledger,
 }
 
@@ -76,7 +85,7 @@ impl MirrorSourceTask {
         let on_data_loss = OnDataLoss::from_config(&config)?;
         let throttle = Throttle::new(&Limits::from_config(&config)?, Instant::now());
 
-        let partitions: Vec<Partition> = assigned
+        let mut partitions: Vec<Partition> = assigned
             .iter()
             .map(|tp| Partition {
                 tp: TopicPartition::new(Arc::clone(&tp.topic), tp.partition),
@@ -84,7 +93,9 @@ impl MirrorSourceTask {
                 remote_topic: policy.remote_topic(alias, &tp.topic).into(),
                 source_partition: source_partition(alias, tp),
                 stopped: false,
-                lossy: false,
+                seen: Seen::default(),
+                topic_id: None,
+                marks_position: false,
                 ledger: Ledger::new(Labels {
                     source: alias.to_owned(),
                     target: target_alias.to_owned(),
@@ -101,13 +112,21 @@ impl MirrorSourceTask {
         let cluster = clients::connect(&config, role).await?;
         let mut starts = Vec::with_capacity(partitions.len());
         let mut taken = Vec::with_capacity(partitions.len());
-        for (partition, stored) in partitions.iter().zip(stored) {
-            let saved = match &stored {
+        let losses = LossBook::new(
+            acknowledged(&config)?,
+            partitions.iter().map(|partition| &partition.tp).zip(stored.iter().map(Option::as_ref)),
+        );
+        for (partition, stored) in partitions.iter_mut().zip(&stored) {
+            let saved = match stored {
                 Some(stored) => SavedPosition::from_source_offset(stored)
                     .map_err(|error| wrong(&format!("stored offset of {}: {error}", partition.tp)))?,
                 None => None,
             };
             let start = saved.as_ref().map_or(first_start, resume_at);
+            partition.seen.position = saved.as_ref().map(SavedPosition::next);
+            partition.topic_id = saved.and_then(|saved| saved.topic_id);
+            // A second start would find another end, and skip what has come in between.
+            partition.marks_position = start == Position::latest();
             starts.push((partition.tp.clone(), start));
             let from = match &saved {
                 Some(saved) => StartAt::Offset(saved.next()),
@@ -116,6 +135,9 @@ impl MirrorSourceTask {
             };
             let target_topic = Arc::clone(&partition.remote_topic);
             taken.push(Taken { source: partition.tp.clone(), target_topic, from });
+        }
+        if first_start == Position::latest() {
+            know_topics(&cluster, &mut partitions).await?;
         }
         let resumed = starts.iter().filter(|(_, start)| *start != first_start).count();
         let runs = match OffsetRuns::open(&config, &cluster.admin(), &taken).await {
@@ -141,11 +163,14 @@ impl MirrorSourceTask {
         let mut fetcher = Fetcher::new(cluster, options, budget);
         fetcher.assign(starts);
         let tags = partitions.iter().enumerate().map(|(tag, partition)| (partition.tp.clone(), tag)).collect();
+        context.publish(losses.numbers());
         Ok(Self {
             fetcher,
             partitions,
             tags,
             faults: BTreeMap::new(),
+            losses,
+            reported: false,
             on_data_loss,
             throttle,
             context,
@@ -162,8 +187,11 @@ impl MirrorSourceTask {
         if partition.stopped {
             return Vec::new();
         }
+        partition.seen = Seen { position: Some(fetched.next_position), end: Some(fetched.high_watermark) };
         let now_ms = clients::now_ms();
         let topic_id = TopicId::new(*fetched.topic_id.as_bytes());
+        partition.topic_id = topic_id;
+        let mut unreadable = None;
         let mut batches = Vec::with_capacity(fetched.batches.len());
         for entry in fetched.batches {
             let (payload, last_offset, leader_epoch) = match entry {
@@ -178,11 +206,7 @@ impl MirrorSourceTask {
                         (Payload::Records(records), set.last_offset(), fetched.leader_epoch)
                     }
                     Err(error) => {
-                        self.stop_partition(
-                            tag,
-                            Some(set.last_offset()),
-                            format!("old record set can't be read: {error}"),
-                        );
+                        unreadable = Some((set.last_offset(), format!("old record set can't be read: {error}")));
                         break;
                     }
                 },
@@ -193,14 +217,16 @@ impl MirrorSourceTask {
                 topic: Arc::clone(&partition.remote_topic),
                 partition: fetched.partition,
                 source_partition: partition.source_partition.clone(),
-                source_offset: saved.to_source_offset(),
+                source_offset: self.losses.remembered_with(tag, saved.to_source_offset()),
                 payload,
                 first_wanted: fetched.position_before,
                 hold: Some(Box::new(fetched.permit.clone())),
             });
         }
-        let ledger = &mut self.partitions[tag].ledger;
-        ledger.read(fetched.position_before, fetched.next_position, fetched.high_watermark, now_ms);
+        partition.ledger.read(fetched.position_before, fetched.next_position, fetched.high_watermark, now_ms);
+        if let Some((offset, message)) = unreadable {
+            self.stop_partition(tag, Some(offset), message);
+        }
         if let Some(runs) = self.runs.as_mut().and_then(|runs| runs.partition(tag)) {
             batches.iter().for_each(|_| runs.handed_out());
             if !self.partitions[tag].stopped {
@@ -210,26 +236,11 @@ impl MirrorSourceTask {
         batches
     }
 
-    fn on_event(&mut self, tp: &TopicPartition, event: &PartitionEvent) {
-        let Some(&tag) = self.tags.get(tp) else { return };
-        if let Some(loss) = loss(event) {
-            let (topic, partition) = (&*tp.topic, tp.partition);
-            self.partitions[tag].ledger.lost(loss.records());
-            match self.on_data_loss {
-                OnDataLoss::Continue => {
-                    error!(topic, partition, "data loss at the source, going on with what exists: {}", loss.kind);
-                    self.partitions[tag].lossy = true;
-                    self.fault(tag, None, format!("went on after a loss: {}", loss.kind));
-                    self.note(tag, &loss.kind);
-                    self.fetcher.seek(tp.clone(), loss.go_on_at);
-                }
-                OnDataLoss::Stop => {
-                    error!(topic, partition, "data loss at the source, partition stopped: {}", loss.kind);
-                    let remedy = "set portage.on.data.loss=continue, or reset the connector's offset of this partition";
-                    self.stop_partition(tag, None, format!("{}; {remedy}", loss.kind));
-                }
-            }
-            return;
+    /// What an event asks for, and what of it is to be stored.
+    fn on_event(&mut self, tp: &TopicPartition, event: &PartitionEvent) -> Vec<SourceBatch> {
+        let Some(&tag) = self.tags.get(tp) else { return Vec::new() };
+        if let Some(loss) = loss(event, self.partitions[tag].seen) {
+            return self.lost(tag, loss).into_iter().collect();
         }
         match event {
             PartitionEvent::TopicGone => self.fault(tag, None, "the source topic does not exist".to_owned()),
@@ -250,15 +261,78 @@ impl MirrorSourceTask {
                 self.fault(tag, None, format!("the source does not serve it: {error}"));
             }
             PartitionEvent::Recovered => self.recovered(tag),
-            PartitionEvent::Positioned { offset, .. } => {
+            PartitionEvent::Positioned { offset, leader_epoch } => {
+                self.partitions[tag].seen.position = Some(*offset);
                 if let Some(runs) = self.runs.as_mut().and_then(|runs| runs.partition(tag)) {
                     runs.read_to(*offset);
+                }
+                if std::mem::take(&mut self.partitions[tag].marks_position) {
+                    return vec![self.marker(tag, *offset, *leader_epoch)];
                 }
             }
             // Handled as losses above.
             PartitionEvent::OutOfRange { .. }
             | PartitionEvent::Diverged { .. }
             | PartitionEvent::TopicRecreated { .. } => {}
+        }
+        Vec::new()
+    }
+
+    /// Something is lost. Says so, and goes on or not, as the policy says.
+    fn lost(&mut self, tag: usize, loss: LossKind) -> Option<SourceBatch> {
+        let tp = self.partitions[tag].tp.clone();
+        let (topic, partition, reason) = (&*tp.topic, tp.partition, loss.reason());
+        self.partitions[tag].ledger.lost(loss.records());
+        if self.on_data_loss == OnDataLoss::Stop {
+            error!(topic, partition, reason, "data loss at the source, partition stopped: {loss}");
+            let remedy = "set portage.on.data.loss=continue, or reset the connector's offset of this partition";
+            let message = format!("{loss}; {remedy}");
+            self.losses.note(tag, clients::now_ms(), loss);
+            self.stop_partition(tag, None, message);
+            return None;
+        }
+        error!(topic, partition, reason, "data loss at the source, going on with what exists: {loss}");
+        self.losses.note(tag, clients::now_ms(), loss.clone());
+        // Whatever was wrong with the log that is gone.
+        self.faults.remove(&tag);
+        self.report();
+        self.note(tag, &loss);
+        let go_on_at = loss.go_on_at();
+        self.fetcher.seek(tp, go_on_at);
+        match loss {
+            LossKind::Truncated { to: next, .. } | LossKind::Diverged { common_end: Some(next), .. } => {
+                self.partitions[tag].seen.position = Some(next);
+                Some(self.marker(tag, next, None))
+            }
+            LossKind::Diverged { common_end: None, .. } | LossKind::Recreated { .. } => {
+                let partition = &mut self.partitions[tag];
+                if let LossKind::Recreated { new_id, .. } = loss {
+                    partition.topic_id = TopicId::new(*new_id.as_bytes());
+                }
+                partition.seen = Seen::default();
+                partition.marks_position = true;
+                None
+            }
+        }
+    }
+
+    /// A batch without records: stores that the next record to read is `next`, and what has been lost before it.
+    fn marker(&mut self, tag: usize, next: i64, leader_epoch: Option<i32>) -> SourceBatch {
+        if let Some(runs) = self.runs.as_mut().and_then(|runs| runs.partition(tag)) {
+            runs.handed_out();
+        }
+        let partition = &mut self.partitions[tag];
+        partition.ledger.handed_out_old_format(next);
+        let saved = SavedPosition { offset: next - 1, topic_id: partition.topic_id, leader_epoch };
+        SourceBatch {
+            tag,
+            topic: Arc::clone(&partition.remote_topic),
+            partition: partition.tp.partition,
+            source_partition: partition.source_partition.clone(),
+            source_offset: self.losses.remembered_with(tag, saved.to_source_offset()),
+            payload: Payload::Records(Vec::new()),
+            first_wanted: next,
+            hold: None,
         }
     }
 
@@ -273,8 +347,7 @@ impl MirrorSourceTask {
     }
 
     fn recovered(&mut self, tag: usize) {
-        let partition = &self.partitions[tag];
-        if !partition.lossy && !partition.stopped && self.faults.remove(&tag).is_some() {
+        if !self.partitions[tag].stopped && self.faults.remove(&tag).is_some() {
             self.report();
         }
     }
@@ -289,7 +362,7 @@ impl MirrorSourceTask {
 
     fn fault(&mut self, tag: usize, offset: Option<i64>, message: String) {
         let partition = self.partitions[tag].tp.to_string();
-        self.faults.insert(tag, PartitionFault { partition, offset, message });
+        self.faults.insert(tag, PartitionFault { partition, offset, stands_still: true, message });
         self.report();
     }
 
@@ -299,13 +372,32 @@ impl MirrorSourceTask {
         read.map(|partition| partition.tp.clone()).collect()
     }
 
-    fn report(&self) {
-        self.context.report_faults(self.faults.values().cloned().collect());
+    fn report(&mut self) {
+        self.reported = true;
+        let mut faults = Vec::new();
+        for (tag, partition) in self.partitions.iter().enumerate() {
+            // A partition that has stopped for a loss says so once.
+            let lost = self.losses.open(tag).iter().filter(|_| !partition.stopped).map(|loss| PartitionFault {
+                partition: partition.tp.to_string(),
+                offset: None,
+                stands_still: false,
+                message: format!(
+                    "{}; mirroring has gone on (set portage.data.loss.acknowledged={} when this has been dealt with)",
+                    loss.kind, loss.noticed_ms
+                ),
+            });
+            faults.extend(lost.chain(self.faults.get(&tag).cloned()));
+        }
+        self.context.report_faults(faults);
     }
 }
 
 impl SourceTask for MirrorSourceTask {
     async fn poll(&mut self) -> Result<Polled, ConnectError> {
+        if !self.reported {
+            // What former tasks have lost. A worker listens once the task runs.
+            self.report();
+        }
         if let Some(open_at) = self.throttle.open_at() {
             sleep_until(open_at).await;
         }
@@ -327,8 +419,8 @@ impl SourceTask for MirrorSourceTask {
                 Ok(Polled::Batches(self.batches(fetched)))
             }
             Ok(Fetched::Event(tp, event)) => {
-                self.on_event(&tp, &event);
-                Ok(Polled::Batches(Vec::new()))
+                let marks = self.on_event(&tp, &event);
+                Ok(Polled::Batches(marks))
             }
             Err(error) => Err(clients::refused(ClientRole::ReplicationConsumer, &error)),
         }
@@ -403,6 +495,19 @@ fn resume_at(saved: &SavedPosition) -> Position {
     position
 }
 
+/// The ids of the topics of partitions that have no stored position.
+async fn know_topics(cluster: &Cluster, partitions: &mut [Partition]) -> Result<(), ConnectError> {
+    let mut names: Vec<&str> = partitions.iter().map(|partition| &*partition.tp.topic).collect();
+    names.dedup();
+    let described = cluster.admin().describe_topics(&names).await;
+    let described = described.map_err(|error| clients::refused(ClientRole::ReplicationConsumer, &error))?;
+    for partition in partitions.iter_mut().filter(|partition| partition.topic_id.is_none()) {
+        let info = described.get(&*partition.tp.topic).and_then(|info| info.as_ref().ok());
+        partition.topic_id = info.and_then(|info| TopicId::new(*info.id.as_bytes()));
+    }
+    Ok(())
+}
+
 /// `auto.offset.reset` of the source consumer: where a partition without a stored offset begins.
 fn first_start(reset: Option<&str>) -> Result<Position, ConnectError> {
     match reset.map(str::trim) {
@@ -412,4 +517,13 @@ fn first_start(reset: Option<&str>) -> Result<Position, ConnectError> {
             "invalid auto.offset.reset {other} of the source consumer: must be earliest or latest"
         ))),
     }
+}
+
+/// `portage.data.loss.acknowledged`.
+fn acknowledged(config: &ConfigMap) -> Result<Option<i64>, ConnectError> {
+    let parse = |text: &String| {
+        let problem = |_| ConnectError::config(format!("invalid {DATA_LOSS_ACKNOWLEDGED} {text}: must be a number"));
+        text.trim().parse().map_err(problem)
+    };
+    config.get(DATA_LOSS_ACKNOWLEDGED).map(parse).transpose()
 }

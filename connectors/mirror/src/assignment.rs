@@ -5,6 +5,8 @@
 //! Those ids, and ids that a worker would take for a reference to a secret (`${…}`), go to a key of our own as JSON, with
 //! every `$` written as `\u0024`. A Java worker that gets the task checkpoints the other groups.
 
+use std::collections::BTreeSet;
+
 use connect_api::ConfigMap;
 use thiserror::Error;
 
@@ -24,6 +26,42 @@ pub const ASSIGNED_GROUPS_JSON: &str = "portage.task.assigned.groups";
 pub fn round_robin(partitions: &[TopicPartition], tasks_max: usize) -> Vec<Vec<TopicPartition>> {
     let tasks = tasks_max.min(partitions.len());
     (0..tasks).map(|task| partitions.iter().skip(task).step_by(tasks).cloned().collect()).collect()
+}
+
+/// Deals partitions out as [`round_robin`] does, but leaves those that a task has where they are, so that a task is
+/// changed only if it must be. Sizes differ by at most one, as there. Java deals out anew.
+#[must_use]
+pub fn keep_shares(
+    former: &[Vec<TopicPartition>],
+    partitions: &[TopicPartition],
+    tasks_max: usize,
+) -> Vec<Vec<TopicPartition>> {
+    let tasks = tasks_max.min(partitions.len());
+    if former.len() != tasks || tasks == 0 {
+        return round_robin(partitions, tasks_max);
+    }
+    let wanted: BTreeSet<&TopicPartition> = partitions.iter().collect();
+    let (least, larger) = (partitions.len() / tasks, partitions.len() % tasks);
+    let mut shares: Vec<Vec<TopicPartition>> =
+        former.iter().map(|share| share.iter().filter(|held| wanted.contains(held)).cloned().collect()).collect();
+    // Those who have most may have one more.
+    let mut by_size: Vec<usize> = (0..tasks).collect();
+    by_size.sort_by_key(|task| std::cmp::Reverse(shares[*task].len()));
+    let mut room = vec![least; tasks];
+    by_size.iter().take(larger).for_each(|task| room[*task] += 1);
+    for (share, room) in shares.iter_mut().zip(&room) {
+        share.truncate(*room);
+    }
+    let held: BTreeSet<TopicPartition> = shares.iter().flatten().cloned().collect();
+    let mut free = partitions.iter().filter(|partition| !held.contains(partition)).cloned();
+    for (share, room) in shares.iter_mut().zip(room) {
+        while share.len() < room {
+            // There is as much room as there are partitions.
+            let Some(partition) = free.next() else { break };
+            share.push(partition);
+        }
+    }
+    shares
 }
 
 /// `task.assigned.partitions`: `topic-partition`, comma-separated (Java: `MirrorSourceConfig.taskConfigForTopicPartitions`).
@@ -109,6 +147,39 @@ mod tests {
 
     fn partitions(count: i32) -> Vec<TopicPartition> {
         (0..count).map(|partition| TopicPartition::new("t-x", partition)).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn kept_shares_hold_each_partition_once_evenly_and_move_no_more_than_they_must(
+            before in 0..40_i32, after in 0..40_i32, tasks_max in 1..9_usize, shift in 0..5_i32,
+        ) {
+            let former = round_robin(&partitions(before), tasks_max);
+            let now = partitions(after).split_off(usize::try_from(shift.min(after)).unwrap());
+
+            let shares = keep_shares(&former, &now, tasks_max);
+
+            let mut dealt: Vec<_> = shares.iter().flatten().cloned().collect();
+            dealt.sort();
+            prop_assert_eq!(dealt, now.clone());
+            let sizes = shares.iter().map(Vec::len);
+            prop_assert!(sizes.clone().max().unwrap_or(0) <= sizes.min().unwrap_or(0) + 1);
+            if shift == 0 && after >= before && former.len() == shares.len() {
+                for (former, share) in former.iter().zip(&shares) {
+                    prop_assert!(share.starts_with(former));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_new_partition_changes_one_share() {
+        let former = round_robin(&partitions(5), 3);
+
+        let shares = keep_shares(&former, &partitions(6), 3);
+
+        assert_eq!(shares[..2], former[..2]);
+        assert_eq!(shares[2], [former[2].clone(), partitions(6).split_off(5)].concat());
     }
 
     #[test]

@@ -11,7 +11,7 @@
 //! - offsets: [`offset_sync_writer`] and [`offset_sync_store`] (as Java translates), [`runs`] (exactly),
 //!   [`side_by_side`] (exactly, what others have mirrored),
 //!   [`checkpoint_view`] and [`group_sync`] (what is written for groups);
-//! - topics: [`config_sync`], [`acl_sync`] with [`principal_rules`]; and [`loss`]: whether the source still is what it was.
+//! - topics: [`config_sync`], [`acl_sync`] with [`principal_rules`].
 //!
 //! Facts about Java are held by vectors made with the classes of Kafka 4.3.0: `golden/` here, and `offset_sync_*.json` in the
 //! workspace's `tests/golden/`.
@@ -29,7 +29,6 @@ pub mod filter;
 pub mod group_sync;
 pub mod java_regex;
 mod java_text;
-pub mod loss;
 pub mod offset_sync_store;
 pub mod offset_sync_writer;
 pub mod policy;

@@ -8,7 +8,7 @@
 //!
 //! The order of fields is part of the format: the topic is compacted by raw key bytes, and another order would be another
 //! key. It is read in any order. The source connector adds `topicId` and `leaderEpoch` beside `offset`, which tell a
-//! re-created or rewritten log from the one that was read ([`loss`](crate::loss)); Java reads over them.
+//! re-created or rewritten log from the one that was read; Java reads over them.
 
 use connect_api::{SourceOffset, SourcePartition};
 use serde_json::{Map, Value, json};
@@ -74,7 +74,8 @@ pub fn parse_source_partition(partition: &SourcePartition) -> Option<(&str, Topi
 /// How far a source partition has been mirrored, and of which log that is true.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SavedPosition {
-    /// The offset of the last record that has crossed. Reading goes on at the next one.
+    /// The offset of the last record that has crossed. Reading goes on at the next one. -1: none has, of a topic whose id is
+    /// known.
     pub offset: i64,
     /// The id of the topic that was read; unknown if Java, a person or an old broker wrote the offset.
     pub topic_id: Option<TopicId>,
@@ -119,18 +120,18 @@ impl SavedPosition {
         SourceOffset::new(fields)
     }
 
-    /// The position of a stored offset. `None` where Java starts from `auto.offset.reset`: no `offset`, null or negative.
-    /// A topic id or epoch that cannot be read counts as unknown.
+    /// The position of a stored offset. `None` where Java starts from `auto.offset.reset`: no `offset`, null or negative
+    /// (except -1 beside a topic id). A topic id or epoch that cannot be read counts as unknown.
     pub fn from_source_offset(stored: &SourceOffset) -> Result<Option<Self>, BadSavedPosition> {
         let fields = stored.fields();
         let offset = match fields.get(OFFSET) {
             None | Some(Value::Null) => return Ok(None),
             Some(value) => value.as_i64().ok_or_else(|| BadSavedPosition { stored: stored.to_json() })?,
         };
-        if offset < 0 {
+        let topic_id = fields.get(TOPIC_ID).and_then(Value::as_str).and_then(|text| text.parse().ok());
+        if offset < -1 || (offset == -1 && topic_id.is_none()) {
             return Ok(None);
         }
-        let topic_id = fields.get(TOPIC_ID).and_then(Value::as_str).and_then(|text| text.parse().ok());
         let leader_epoch = fields
             .get(LEADER_EPOCH)
             .and_then(Value::as_i64)
@@ -204,6 +205,15 @@ mod tests {
         for json in ["{}", r#"{"offset":null}"#, r#"{"offset":-1}"#] {
             assert_eq!(SavedPosition::from_source_offset(&offset(json)), Ok(None), "{json}");
         }
+    }
+
+    #[test]
+    fn the_beginning_of_a_topic_with_an_id_is_a_position() {
+        let stored = offset(r#"{"offset":-1,"topicId":"ASNFZ4mrze_-3LqYdlQyEA"}"#);
+
+        let position = SavedPosition::from_source_offset(&stored).unwrap().unwrap();
+
+        assert_eq!((position.next(), position.to_source_offset()), (0, stored));
     }
 
     #[test]

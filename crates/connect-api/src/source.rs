@@ -134,7 +134,7 @@ pub trait SourceTaskContext: Send + Sync {
         partitions: &'a [SourcePartition],
     ) -> BoxFuture<'a, Result<Vec<Option<SourceOffset>>, ConnectError>>;
 
-    /// Names the partitions that stand still, or none. Shown in the task's status while the task runs on.
+    /// Names the partitions that stand still or have lost something, or none. Shown in the task's status while it runs on.
     fn report_faults(&self, faults: Vec<PartitionFault>);
 
     /// Shows numbers among the worker's metrics for as long as the task holds them (KIP-877).
@@ -143,13 +143,15 @@ pub trait SourceTaskContext: Send + Sync {
     }
 }
 
-/// One partition that can't go on while the rest of the task does.
+/// Something about one partition that people have to know while the task runs on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PartitionFault {
     /// The partition as people know it, such as `orders-3`.
     pub partition: String,
     /// The source offset at which it stands, if known.
     pub offset: Option<i64>,
+    /// Nothing of the partition is mirrored until it is over.
+    pub stands_still: bool,
     /// What happened and what to do about it.
     pub message: String,
 }

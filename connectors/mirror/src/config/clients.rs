@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use connect_api::config::ConfigMap;
+use connect_api::config::{ConfigMap, ConfigProblem};
 
 use crate::config_def::is_client_security_key;
 
@@ -131,6 +131,33 @@ pub fn client_config(config: &ConfigMap, role: ClientRole) -> BTreeMap<String, S
     client
 }
 
+/// What is wrong with the settings of the clients of `roles`, each at the key that says it. `check` reads the settings of
+/// one client and names the client's key that it can't read. A missing address is not among it: it is found at the start.
+pub fn check_clients(
+    config: &ConfigMap,
+    roles: &[ClientRole],
+    check: impl Fn(ClientRole, &BTreeMap<String, String>) -> Result<(), (String, String)>,
+) -> Vec<ConfigProblem> {
+    let mut problems: Vec<ConfigProblem> = Vec::new();
+    for role in roles {
+        let client = client_config(config, *role);
+        if let Err((key, message)) = check(*role, &client)
+            && let Some(key) = origin(config, *role, &key)
+            && !problems.iter().any(|problem| problem.key == key)
+        {
+            problems.push(ConfigProblem::new(key, message));
+        }
+    }
+    problems
+}
+
+/// The key of the connector config from which a client has a setting; `None` if the config does not say it.
+fn origin(config: &ConfigMap, role: ClientRole, key: &str) -> Option<String> {
+    let (side, kind) = (role.side(), role.kind());
+    let layers = [format!("{side}.{kind}.{key}"), format!("{kind}.{key}"), format!("{side}.cluster.{key}")];
+    layers.into_iter().find(|key| config.contains_key(key))
+}
+
 /// `[<given>|]<source>-><target>|<connector>[-<task>]|<role>`
 fn client_id(config: &ConfigMap, role: ClientRole, given: Option<&str>) -> String {
     let text = |key: &str| config.get(key).map_or("", |value| value.trim());
@@ -215,6 +242,26 @@ mod tests {
         assert_eq!(client_config(&config, ClientRole::TargetAdmin)["bootstrap.servers"], "b:1");
         assert_eq!(client_config(&config, ClientRole::TargetAdmin)["request.timeout.ms"], "7");
         assert_eq!(client_config(&config, ClientRole::SourceAdmin)["bootstrap.servers"], "a:1");
+    }
+
+    #[test]
+    fn what_a_client_cannot_read_is_a_problem_of_the_key_that_says_it() {
+        let config = config(&[
+            ("consumer.isolation.level", "read_all"),
+            ("source.cluster.security.protocol", "TLS"),
+            ("source.admin.security.protocol", "SSL"),
+        ]);
+        let roles = [ClientRole::ReplicationConsumer, ClientRole::SourceAdmin, ClientRole::TargetAdmin];
+        let check = |key: &'static str, bad: &'static str| {
+            check_clients(&config, &roles, move |_, client| match client.get(key) {
+                Some(value) if value == bad => Err((key.to_owned(), "no".to_owned())),
+                Some(_) => Ok(()),
+                None => Err((key.to_owned(), "missing".to_owned())),
+            })
+        };
+
+        assert_eq!(check("isolation.level", "read_all"), [ConfigProblem::new("consumer.isolation.level", "no")]);
+        assert_eq!(check("security.protocol", "TLS"), [ConfigProblem::new("source.cluster.security.protocol", "no")]);
     }
 
     #[test]

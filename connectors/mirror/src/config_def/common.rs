@@ -3,7 +3,7 @@
 use connect_api::ConfigDef;
 use connect_api::config::ConfigType::{Boolean, Class, Int, List, Long, String};
 use connect_api::config::Importance::{High, Low, Medium};
-use connect_api::config::{ConfigKey, DefaultValue, Parsed, Validator};
+use connect_api::config::{ConfigKey, DefaultValue, Validator};
 
 use super::security::security_keys;
 use super::{Row, define, key};
@@ -83,20 +83,8 @@ pub(super) fn metric_names_formats() -> ConfigKey {
         Low,
         "Names of the connector's metrics: legacy, new, or both (KIP-1280).",
     ))
-    .valid(Validator::Check(some_of_legacy_and_new))
+    .valid(Validator::SomeOf(&["legacy", "new"]))
 }
 
 /// The index that the worker's task configs carry.
 pub(super) const TASK_INDEX: Row = ("task.index", Int, None, Low, "The number of the task, for its clients' names.");
-
-fn some_of_legacy_and_new(value: &Parsed) -> Result<(), std::string::String> {
-    let Parsed::List(items) = value else { return Ok(()) };
-    match items.iter().find(|item| !matches!(item.as_str(), "legacy" | "new")) {
-        Some(_) => Err("String must be one of: legacy, new".to_owned()),
-        None if items.is_empty() => Err("must not be empty. Valid values include: [legacy, new]".to_owned()),
-        None if items.len() > 2 || (items.len() == 2 && items[0] == items[1]) => {
-            Err("List must not contain duplicate values".to_owned())
-        }
-        None => Ok(()),
-    }
-}

@@ -24,6 +24,12 @@ pub use source::{source_config_def, source_task_config_def};
 /// Key of what to do when records of the source are lost before they could be mirrored: `continue` or `stop`.
 pub const ON_DATA_LOSS: &str = "portage.on.data.loss";
 
+/// Key of up to when losses have been dealt with: milliseconds since 1970, as a loss in the status says.
+pub const DATA_LOSS_ACKNOWLEDGED: &str = "portage.data.loss.acknowledged";
+
+/// Key of whether topics that came from the target under the same name are mirrored back.
+pub const MIRROR_BACK: &str = "portage.mirror.back";
+
 /// Key of whether ACLs that the source has revoked are removed from the target.
 pub const ACL_REMOVAL: &str = "portage.sync.topic.acls.remove";
 
@@ -54,13 +60,12 @@ mod tests {
 
     fn validator_class(key: &ConfigKey) -> Option<&'static str> {
         // The classes of Java that a validator of ours stands for.
-        match (key.validator?, key.kind) {
-            (Validator::NoDuplicates, _) => Some("ValidList"),
-            (Validator::Check(_), ConfigType::List) => Some("ValidList"),
-            (Validator::OneOf(_), _) => Some("ValidString"),
-            (Validator::OneOfIgnoringCase(_), _) => Some("CaseInsensitiveValidString"),
-            (Validator::Range { .. } | Validator::Check(_), _) => Some("Range"),
-            (Validator::NonEmpty | Validator::NonEmptyWithoutControlChars, _) => Some("NonEmptyString"),
+        match key.validator? {
+            Validator::NoDuplicates | Validator::SomeOf(_) => Some("ValidList"),
+            Validator::OneOf(_) => Some("ValidString"),
+            Validator::OneOfIgnoringCase(_) => Some("CaseInsensitiveValidString"),
+            Validator::Range { .. } | Validator::Check(_) => Some("Range"),
+            Validator::NonEmpty | Validator::NonEmptyWithoutControlChars => Some("NonEmptyString"),
         }
     }
 
@@ -117,20 +122,25 @@ mod tests {
             ("sasl.login.refresh.window.factor".to_owned(), "0.4".to_owned()),
             ("offset-syncs.topic.location".to_owned(), "middle".to_owned()),
             ("metric.names.formats".to_owned(), "old".to_owned()),
+            ("topics".to_owned(), "a, b ,a".to_owned()),
+            ("groups.exclude".to_owned(), "a,,b".to_owned()),
             (ON_DATA_LOSS.to_owned(), "panic".to_owned()),
         ]);
 
-        let mut problems = source_config_def().parse(&config).unwrap_err();
+        let both = source_config_def().merge(checkpoint_config_def());
+        let mut problems = both.parse(&config).unwrap_err();
         problems.sort_by(|a, b| a.key.cmp(&b.key));
 
         let messages: Vec<_> = problems.iter().map(|problem| problem.message.as_str()).collect();
         assert_eq!(
             messages,
             [
+                "Configuration 'groups.exclude' values must not be empty.",
                 "Invalid value old for configuration metric.names.formats: String must be one of: legacy, new",
                 "Invalid value middle for configuration offset-syncs.topic.location: String must be one of: source, target",
                 "Invalid value panic for configuration portage.on.data.loss: String must be one of: continue, stop",
                 "Invalid value 0.4 for configuration sasl.login.refresh.window.factor: Value must be at least 0.5",
+                "Configuration 'topics' values must not be duplicated.",
             ]
         );
     }

@@ -6,7 +6,7 @@ use connect_api::config::Importance::{High, Low};
 use connect_api::config::{ConfigKey, DefaultValue, Validator};
 
 use super::common::{TASK_INDEX, common_keys, metric_names_formats, offset_syncs_location};
-use super::{ACL_PRINCIPALS, ACL_REMOVAL, ON_DATA_LOSS, Row, define, key};
+use super::{ACL_PRINCIPALS, ACL_REMOVAL, DATA_LOSS_ACKNOWLEDGED, MIRROR_BACK, ON_DATA_LOSS, Row, define, key};
 use crate::filter::{
     CONFIG_PROPERTIES_EXCLUDE_DEFAULT, DEFAULT_CONFIG_PROPERTY_FILTER_CLASS, DEFAULT_TOPIC_FILTER_CLASS,
     TOPICS_EXCLUDE_DEFAULT,
@@ -22,6 +22,8 @@ pub fn source_config_def() -> ConfigDef {
         .define(key(&HEARTBEATS_REPLICATION))
         .define(metric_names_formats())
         .define(key(&DATA_LOSS).valid(Validator::OneOf(&["continue", "stop"])))
+        .define(key(&ACKNOWLEDGED))
+        .define(key(&BACK))
         .define(key(&REMOVAL))
         .define(key(&PRINCIPALS))
 }
@@ -102,6 +104,22 @@ const DATA_LOSS: Row = (
     Low,
     "What to do when the source has lost records that were not mirrored yet (retention, truncation, a topic created anew): \
      continue with all that still exists and report the range, or stop the partition until somebody decides.",
+);
+const ACKNOWLEDGED: Row = (
+    DATA_LOSS_ACKNOWLEDGED,
+    Long,
+    None,
+    Low,
+    "Losses that were noticed up to this time (milliseconds since 1970) have been dealt with and are not shown any more. Each \
+     loss in a task's status says the number.",
+);
+const BACK: Row = (
+    MIRROR_BACK,
+    Boolean,
+    Some("false"),
+    Low,
+    "Whether topics that have come from the target under the same name (identity policy) are mirrored back. While the flow \
+     from there runs, they would grow for ever.",
 );
 const REMOVAL: Row = (
     ACL_REMOVAL,

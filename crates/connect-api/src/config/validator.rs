@@ -22,8 +22,10 @@ pub enum Validator {
     NonEmpty,
     /// Text that is not empty and holds no ISO control character (Java: `NonEmptyStringWithoutControlChars`).
     NonEmptyWithoutControlChars,
-    /// A list without an item twice (Java 4.x: `ValidList.anyNonDuplicateValues`).
+    /// A list without an item twice and without empty items (Java 4.x: `ValidList.anyNonDuplicateValues`).
     NoDuplicates,
+    /// A list of some of these texts, at least one, none twice (Java 4.x: `ValidList.in(false, …)`).
+    SomeOf(&'static [&'static str]),
     /// Anything a function allows; it answers with the sentence after `Invalid value … for configuration …: `.
     Check(fn(&Parsed) -> Result<(), String>),
 }
@@ -44,6 +46,9 @@ impl Validator {
     /// Checks a parsed value. Null passes, except where the rule says "not empty".
     pub fn check(&self, name: &str, value: &Parsed) -> Result<(), String> {
         let why = match self {
+            // These two speak whole sentences.
+            Validator::NoDuplicates => return valid_list(name, None, value),
+            Validator::SomeOf(allowed) => return valid_list(name, Some(allowed), value),
             Validator::Range { min, max } => range(*min, *max, value),
             Validator::OneOf(allowed) => one_of(allowed, value),
             Validator::OneOfIgnoringCase(allowed) => one_of_ignoring_case(allowed, value),
@@ -52,7 +57,6 @@ impl Validator {
                 Parsed::String(text) if text.is_empty() => Some("String may not be empty".to_owned()),
                 value => control_chars(value),
             },
-            Validator::NoDuplicates => duplicates(value),
             Validator::Check(check) => check(value).err(),
         };
         match why {
@@ -71,7 +75,8 @@ impl fmt::Debug for Validator {
             Validator::Range { min, max } => write!(f, "[{min:?},...,{max:?}]"),
             Validator::OneOf(allowed) | Validator::OneOfIgnoringCase(allowed) => write!(f, "{allowed:?}"),
             Validator::NonEmpty | Validator::NonEmptyWithoutControlChars => f.write_str("non-empty string"),
-            Validator::NoDuplicates => f.write_str("no duplicates"),
+            Validator::NoDuplicates => f.write_str(""),
+            Validator::SomeOf(allowed) => write!(f, "{allowed:?}"),
             Validator::Check(_) => f.write_str("check"),
         }
     }
@@ -120,8 +125,61 @@ fn control_chars(value: &Parsed) -> Option<String> {
     })
 }
 
-fn duplicates(value: &Parsed) -> Option<String> {
-    let Parsed::List(items) = value else { return None };
-    let twice = items.iter().enumerate().any(|(index, item)| items[..index].contains(item));
-    twice.then(|| "List must not contain duplicate values".to_owned())
+/// Java: `ValidList.ensureValid`.
+fn valid_list(name: &str, allowed: Option<&[&str]>, value: &Parsed) -> Result<(), String> {
+    let items = match value {
+        Parsed::List(items) => items,
+        Parsed::Null => return Err(format!("Configuration '{name}' values must not be null.")),
+        _ => return Ok(()),
+    };
+    if let Some(allowed) = allowed.filter(|_| items.is_empty()) {
+        let allowed = allowed.join(", ");
+        return Err(format!("Configuration '{name}' must not be empty. Valid values include: [{allowed}]"));
+    }
+    if items.iter().enumerate().any(|(index, item)| items[..index].contains(item)) {
+        return Err(format!("Configuration '{name}' values must not be duplicated."));
+    }
+    for item in items {
+        if item.is_empty() {
+            return Err(format!("Configuration '{name}' values must not be empty."));
+        }
+        if let Some(allowed) = allowed.filter(|allowed| !allowed.contains(&item.as_str())) {
+            let allowed = allowed.join(", ");
+            return Err(format!("Invalid value {item} for configuration {name}: String must be one of: {allowed}"));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn list(validator: Validator, items: &[&str]) -> Option<String> {
+        validator.check("l", &Parsed::List(items.iter().map(|item| (*item).to_owned()).collect())).err()
+    }
+
+    #[test]
+    fn lists_are_refused_in_the_words_of_java() {
+        let formats = Validator::SomeOf(&["legacy", "new"]);
+
+        assert_eq!(list(Validator::NoDuplicates, &[]), None);
+        assert_eq!(
+            list(Validator::NoDuplicates, &["a", "b", "a"]).as_deref(),
+            Some("Configuration 'l' values must not be duplicated.")
+        );
+        assert_eq!(
+            list(Validator::NoDuplicates, &["a", ""]).as_deref(),
+            Some("Configuration 'l' values must not be empty.")
+        );
+        assert_eq!(
+            list(formats, &[]).as_deref(),
+            Some("Configuration 'l' must not be empty. Valid values include: [legacy, new]")
+        );
+        assert_eq!(
+            list(formats, &["legacy", "old"]).as_deref(),
+            Some("Invalid value old for configuration l: String must be one of: legacy, new")
+        );
+        assert_eq!(list(formats, &["new", "legacy"]), None);
+    }
 }

@@ -317,8 +317,9 @@ impl SourceTaskContext for Context {
         let mut text = String::new();
         for fault in faults {
             let at = fault.offset.map(|offset| format!(" at offset {offset}")).unwrap_or_default();
+            let stands_still = if fault.stands_still { " stands still" } else { "" };
             // Writing to a string can't fail.
-            let _ = writeln!(text, "partition {} stands still{at}: {}", fault.partition, fault.message);
+            let _ = writeln!(text, "partition {}{stands_still}{at}: {}", fault.partition, fault.message);
         }
         let text = Some(text.trim_end().to_owned()).filter(|text| !text.is_empty());
         let _ = self.events.send(TaskEvent::Faults(text));
