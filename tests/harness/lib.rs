@@ -17,7 +17,8 @@
 //! ```
 //!
 //! Reading order: [`shared`] (whose cluster), [`cluster`] (what can be done with one), [`record`], [`oracle`] (Java's
-//! clients as a service), [`eventually`]; then [`worker`] (Connect workers, Java's and ours), [`rest`], [`tools`].
+//! clients as a service), [`eventually`]; then [`worker`] (Connect workers, Java's and ours), [`rest`], [`tools`],
+//! [`prometheus`].
 //! Underneath: [`dist`] (fetching Kafka), [`process`] and [`leash`] (nothing stays behind), [`workspace`] (folders).
 //!
 //! Everything here panics with a message when it fails: a harness has no better use for an error. Whatever a spec may
@@ -34,6 +35,7 @@ pub mod oracle;
 pub mod portage;
 mod ports;
 pub mod process;
+pub mod prometheus;
 pub mod record;
 pub mod rest;
 pub mod shared;

@@ -185,6 +185,12 @@ impl Response {
         serde_json::from_str(&self.body).unwrap_or_else(|e| panic!("no JSON ({e}): {} {}", self.status, self.body))
     }
 
+    /// The body as text of an answer that must be a 200.
+    pub fn expect_text(self) -> String {
+        assert_eq!(self.status, 200, "{}", self.body);
+        self.body
+    }
+
     /// The body as JSON of an answer that must have this status.
     pub fn expect(&self, status: u16) -> Value {
         assert_eq!(self.status, status, "{}", self.body);

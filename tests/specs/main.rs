@@ -27,6 +27,7 @@ mod lifecycle_java;
 mod lifecycle_rest;
 mod lifecycle_restart;
 mod lifecycle_rolling;
+mod metrics_prometheus;
 mod mirror_in_step;
 mod mirror_losses;
 mod mirror_reassignment;
