@@ -250,7 +250,13 @@ impl MirrorSourceTask {
                 "no permission to read the source topic: the principal needs the operation Read on it".to_owned(),
             ),
             PartitionEvent::Corrupt { offset, reason } => {
-                error!(topic = &*tp.topic, partition = tp.partition, offset, reason, "damaged batch at the source");
+                error!(
+                    topic = &*tp.topic,
+                    partition = tp.partition,
+                    offset,
+                    reason,
+                    "damaged batch at the source, partition stopped; restore it from a replica, or alter the offset to go past it"
+                );
                 self.stop_partition(tag, Some(*offset), format!("the batch there is damaged: {reason}"));
             }
             PartitionEvent::Failed { code } => {
@@ -284,14 +290,24 @@ impl MirrorSourceTask {
         let (topic, partition, reason) = (&*tp.topic, tp.partition, loss.reason());
         self.partitions[tag].ledger.lost(loss.records());
         if self.on_data_loss == OnDataLoss::Stop {
-            error!(topic, partition, reason, "data loss at the source, partition stopped: {loss}");
+            error!(
+                topic,
+                partition,
+                reason,
+                "data loss at the source, partition stopped; set portage.on.data.loss=continue or reset its offset: {loss}"
+            );
             let remedy = "set portage.on.data.loss=continue, or reset the connector's offset of this partition";
             let message = format!("{loss}; {remedy}");
             self.losses.note(tag, clients::now_ms(), loss);
             self.stop_partition(tag, None, message);
             return None;
         }
-        error!(topic, partition, reason, "data loss at the source, going on with what exists: {loss}");
+        error!(
+            topic,
+            partition,
+            reason,
+            "data loss at the source, going on with what exists; see what readers of the target miss: {loss}"
+        );
         self.losses.note(tag, clients::now_ms(), loss.clone());
         // Whatever was wrong with the log that is gone.
         self.faults.remove(&tag);
@@ -458,7 +474,7 @@ impl SourceTask for MirrorSourceTask {
             return Err(error);
         }
         let tp = &self.partitions[tag].tp;
-        error!(topic = &*tp.topic, partition = tp.partition, %error, "partition stopped: the target refuses a batch");
+        error!(topic = &*tp.topic, partition = tp.partition, %error, "partition stopped, the target refuses a batch; see to the error, then restart the task");
         self.stop_partition(tag, None, error.message().to_owned());
         // With nothing left to read there is nothing that this task could still do.
         if self.partitions.iter().all(|partition| partition.stopped) { Err(error) } else { Ok(()) }

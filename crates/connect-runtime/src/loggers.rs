@@ -137,12 +137,23 @@ impl Loggers {
         Some(changed)
     }
 
+    /// Gives a logger a level at the start, as a file or the command line says. Whether the word is a level.
+    pub fn configure(&self, logger: &str, level: &str) -> bool {
+        let Some(level) = Level::parse(level) else { return false };
+        let logger = if logger.eq_ignore_ascii_case(ROOT) { ROOT } else { logger };
+        self.lock().insert(logger.to_owned(), State { level, last_modified_ms: None });
+        (self.apply)(&self.directives());
+        true
+    }
+
     fn directives(&self) -> String {
         let levels = self.lock();
         let root = levels.get(ROOT).map_or(Level::Info, |state| state.level);
         let mut directives = vec![root.directive().to_owned()];
         for (name, state) in levels.iter().filter(|(name, _)| *name != ROOT) {
-            directives.extend(targets(name).iter().map(|target| format!("{target}={}", state.level.directive())));
+            // A name that can be no target must not spoil the whole filter.
+            let targets = targets(name).into_iter().filter(|target| is_target(target));
+            directives.extend(targets.map(|target| format!("{target}={}", state.level.directive())));
         }
         directives.join(",")
     }
@@ -151,6 +162,10 @@ impl Loggers {
         // A panic while holding the lock can't leave the map half changed.
         self.levels.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn is_target(name: &str) -> bool {
+    !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | ':' | '-'))
 }
 
 /// What a logger that nobody has set goes by: the nearest one above it.
@@ -191,6 +206,18 @@ mod tests {
         let sink = Arc::clone(&applied);
         let loggers = Loggers::new(Level::Info, move |directives| *sink.lock().unwrap() = directives.to_owned());
         (loggers, applied)
+    }
+
+    #[test]
+    fn a_name_that_can_be_no_target_leaves_the_others_in_effect() {
+        let (loggers, applied) = loggers();
+
+        loggers.set("a b[=,", "debug", 5);
+        assert!(loggers.configure("org.apache.kafka.clients", "WARN"));
+
+        assert_eq!(*applied.lock().unwrap(), "info,kafka_client=warn");
+        assert_eq!(loggers.all().iter().find(|logger| logger.level == "WARN").unwrap().last_modified_ms, None);
+        assert!(!loggers.configure("x", "LOUD"));
     }
 
     #[test]

@@ -24,6 +24,10 @@ pub(crate) struct Cli {
     /// The level of all loggers until it is changed over /admin/loggers: trace, debug, info, warn, error or off.
     #[arg(long, global = true, value_name = "LEVEL", default_value = "info")]
     pub(crate) log_level: String,
+
+    /// A log4j or log4j2 properties file; its levels are used (Java's logger names are known), appenders are not.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) log_config: Option<PathBuf>,
 }
 
 const TEACH: &str = "\
@@ -60,6 +64,8 @@ pub(crate) enum LogFormat {
     Plain,
     /// One JSON object an event.
     Json,
+    /// The pattern of Kafka Connect's log4j file: [date] LEVEL [connector|task-0] text (logger).
+    Log4j,
 }
 
 #[derive(Debug, Subcommand)]

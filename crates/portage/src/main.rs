@@ -33,7 +33,7 @@ fn main() -> ExitCode {
             return ExitCode::from(if error.use_stderr() { exit::FAILED } else { exit::OK });
         }
     };
-    let loggers = || logging::init(cli.log_format, &cli.log_level);
+    let loggers = || logging::init(cli.log_format, &cli.log_level, cli.log_config.as_deref());
     ExitCode::from(match cli.command {
         Command::Worker { file, set, until_stdin_closes } => {
             wait(worker::run(file.as_deref(), set, loggers(), until_stdin_closes))

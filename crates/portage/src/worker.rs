@@ -35,7 +35,7 @@ pub(crate) async fn run(
         Ok(config) => config,
         Err(error) => {
             let file = file.map_or_else(|| "the environment".to_owned(), |file| file.display().to_string());
-            error!(file, "the worker's configuration can't be used: {error}");
+            error!(file, "the worker's configuration can't be used; correct it and start again: {error}");
             return exit::FATAL;
         }
     };
@@ -50,14 +50,14 @@ pub(crate) async fn run(
     let (config, servers) = match listen(config).await {
         Ok(bound) => bound,
         Err(error) => {
-            error!("{error}");
+            error!("cannot listen; change listeners or free the port: {error}");
             return exit::NOT_STARTED;
         }
     };
     let mut signals = match Signals::new() {
         Ok(signals) => signals,
         Err(error) => {
-            error!(%error, "cannot listen for signals");
+            error!(%error, "cannot listen for signals; look at the limits of the process and start again");
             return exit::FATAL;
         }
     };
@@ -72,7 +72,7 @@ pub(crate) async fn run(
     let worker = match Worker::start(config, plugins(&budget), loggers, peers, budget) {
         Ok(worker) => worker,
         Err(error) => {
-            error!("the worker's configuration can't be used: {error}");
+            error!("the worker's configuration can't be used; correct it and start again: {error}");
             return exit::FATAL;
         }
     };
@@ -84,7 +84,7 @@ pub(crate) async fn run(
         () = stdin_closed(), if until_stdin_closes => None,
     };
     if let Some(failed) = failed {
-        error!("the worker can't go on: {failed}");
+        error!("the worker can't go on; see to this and start it again: {failed}");
         return exit::FAILED;
     }
     info!("stopping; a second signal ends at once");
@@ -133,7 +133,9 @@ async fn stop(worker: &RunningWorker, serving: Serving) -> u8 {
     let code = match worker.shutdown().await {
         Ok(()) => exit::OK,
         Err(error) => {
-            error!("the worker did not stop in order: {error}");
+            error!(
+                "the worker did not stop in order; nothing is lost, but records may repeat after its next start: {error}"
+            );
             exit::FAILED
         }
     };

@@ -6,6 +6,7 @@ mod ci;
 mod clients;
 mod compare;
 mod kafka;
+mod packaging;
 mod perf;
 mod run;
 mod setup;
@@ -23,6 +24,7 @@ usage: cargo xtask COMMAND
   compare rest         what Java's Connect worker and ours answer differently to the same requests
   perf [OPTIONS]       what mirroring costs between two real brokers, beside the bare loop
   perf compare [OPTIONS]  and beside MirrorMaker 2; `perf --help` lists the options
+  packaging            lints docker/ and deploy/ (Python and PyPI needed); no engine runs
   kafka up             two clusters on loopback to play with
   kafka status         where they are
   kafka down           end them, and their data
@@ -35,6 +37,7 @@ fn main() -> ExitCode {
         ["test"] => test::test(),
         ["ci"] => ci::ci(),
         ["tidy"] => tidy::tidy(),
+        ["packaging"] => packaging::packaging(),
         ["compare", "rest"] => compare::rest(),
         ["clients"] => clients::life(),
         ["openapi"] => clients::contract(),

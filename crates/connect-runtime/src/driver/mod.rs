@@ -28,7 +28,7 @@ use connect_herder::view::{ClusterView, Stage};
 use connect_herder::{Action, Command, Event, HerderError, Outcome};
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use tokio::sync::{oneshot, watch};
-use tracing::{debug, error};
+use tracing::debug;
 
 use crate::loggers::Loggers;
 use crate::peer::PeerClient;
@@ -240,7 +240,8 @@ impl Driver {
             }
             Action::Stopped => return Some(Ok(())),
             Action::Fail { reason } => {
-                error!(error = %reason, "worker can't go on");
+                // Whoever runs the worker tells people.
+                debug!(error = %reason, "worker can't go on");
                 return Some(Err(reason));
             }
         }

@@ -66,7 +66,7 @@ impl<D: FnMut(LogRecord) + Send> Reader<D> {
                 Ok(records) => records,
                 Err(reason) => {
                     let (topic, partition) = (&*fetched.topic, fetched.partition);
-                    error!(topic, partition, %reason, "batch of a log can't be read and is skipped");
+                    error!(topic, partition, %reason, "batch of a log can't be read and is skipped; restore the topic if its other readers miss it too");
                     continue;
                 }
             };
@@ -106,15 +106,24 @@ impl<D: FnMut(LogRecord) + Send> Reader<D> {
                 self.fetcher.seek(tp, Position::earliest());
             }
             PartitionEvent::Corrupt { offset, reason } => {
-                error!(topic, partition, offset, reason, "log is damaged and can't be read on");
+                error!(
+                    topic,
+                    partition,
+                    offset,
+                    reason,
+                    "log is damaged and can't be read on; restore the partition from a replica, then restart the worker"
+                );
             }
             PartitionEvent::AuthorizationFailed => {
                 error!(
                     topic,
-                    partition, "no permission to read the topic: the principal needs the operation Read on it"
+                    partition, "no permission to read the topic; grant the principal the operation Read on it"
                 );
             }
-            PartitionEvent::TopicGone => error!(topic, partition, "topic does not exist any more"),
+            PartitionEvent::TopicGone => error!(
+                topic,
+                partition, "topic does not exist any more; restart the worker to have it created again, empty"
+            ),
             PartitionEvent::Failed { code } => warn!(topic, partition, %code, "partition can't be read"),
             PartitionEvent::Unavailable { error } => warn!(topic, partition, %error, "partition is not served"),
             PartitionEvent::Recovered => debug!(topic, partition, "partition can be read again"),

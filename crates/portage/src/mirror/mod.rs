@@ -40,7 +40,7 @@ pub(crate) async fn run(file: &Path, options: &Options, loggers: Arc<Loggers>) -
     let mirroring = match load::load(file, options) {
         Ok(mirroring) => mirroring,
         Err(error) => {
-            error!(file = %file.display(), "the file can't be used: {error}");
+            error!(file = %file.display(), "the file can't be used; correct it and start again: {error}");
             return exit::FATAL;
         }
     };
@@ -56,14 +56,14 @@ pub(crate) async fn run(file: &Path, options: &Options, loggers: Arc<Loggers>) -
     let mut signals = match Signals::new() {
         Ok(signals) => signals,
         Err(error) => {
-            error!(%error, "cannot listen for signals");
+            error!(%error, "cannot listen for signals; look at the limits of the process and start again");
             return exit::FATAL;
         }
     };
     let running = match start(&mirroring, &loggers).await {
         Ok(running) => running,
         Err((code, error)) => {
-            error!(file = %file.display(), "cannot start: {error}");
+            error!(file = %file.display(), "cannot start; see to this and start again: {error}");
             return code;
         }
     };
@@ -72,7 +72,7 @@ pub(crate) async fn run(file: &Path, options: &Options, loggers: Arc<Loggers>) -
         () = signals.next() => None,
     };
     if let Some((flow, error)) = failed {
-        error!(flow, "the worker can't go on: {error}");
+        error!(flow, "the worker can't go on; see to this and start it again: {error}");
         return exit::FAILED;
     }
     info!("stopping; a second signal ends at once");
@@ -230,7 +230,10 @@ impl Running {
         let mut code = exit::OK;
         for ((flow, _), end) in self.workers.iter().zip(ends) {
             if let Err(error) = end {
-                error!(flow, "the worker did not stop in order: {error}");
+                error!(
+                    flow,
+                    "the worker did not stop in order; nothing is lost, but records may repeat after its next start: {error}"
+                );
                 code = exit::FAILED;
             }
         }

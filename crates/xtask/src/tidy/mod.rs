@@ -1,6 +1,6 @@
 //! `cargo xtask tidy`: the rules that no compiler checks, read off the files under version control.
 //!
-//! [`crates`] holds who may depend on whom, [`kernel`] where there is no clock and no I/O, [`text`] what no file may say
+//! [`crates`] holds who may depend on whom, [`kernel`] where there is no clock and no I/O, [`errors`] that every ERROR says what to do, [`text`] what no file may say
 //! and that links lead somewhere. Long files are reported; they are not wrong. A test runs it too.
 
 use std::fs;
@@ -10,6 +10,7 @@ use std::process::Command;
 use crate::run::root;
 
 mod crates;
+mod errors;
 mod kernel;
 mod text;
 
@@ -45,6 +46,7 @@ pub(crate) fn tidy() -> Result<(), String> {
 
 fn faults(files: &[File]) -> Vec<String> {
     let mut faults = crates::faults(files);
+    faults.extend(errors::faults(files));
     faults.extend(kernel::faults(files));
     faults.extend(text::faults(files));
     faults
