@@ -33,6 +33,7 @@ mod mirror_losses;
 mod mirror_reassignment;
 mod mirror_topologies;
 mod offsets;
+mod packaging;
 mod raw;
 mod record_path;
 mod rest_guarded;

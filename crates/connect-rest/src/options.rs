@@ -34,6 +34,8 @@ pub enum Surface {
     WithoutAdmin,
     /// `/admin` alone.
     Admin,
+    /// `/metrics` and `/health` alone.
+    Metrics,
 }
 
 impl Surface {
@@ -43,6 +45,7 @@ impl Surface {
             Surface::All => true,
             Surface::WithoutAdmin => !is_admin,
             Surface::Admin => is_admin,
+            Surface::Metrics => matches!(path, "/metrics" | "/health"),
         }
     }
 }

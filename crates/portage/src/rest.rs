@@ -44,7 +44,24 @@ pub(crate) async fn listen(mut config: WorkerConfig) -> Result<(WorkerConfig, Ve
             servers.push(bind(&config, &listener, ADMIN, options.clone()).await?);
         }
     }
+    for listener in config.metrics_listeners().map_err(|error| error.to_string())? {
+        servers.push(bind_metrics(&listener).await?);
+    }
     Ok((config, servers))
+}
+
+/// A port that monitoring may reach where the REST API is closed, such as the 9404 that Strimzi's pod monitors ask.
+async fn bind_metrics(listener: &Listener) -> Result<Server, String> {
+    if listener.https {
+        return Err("portage.metrics.listeners: https is not supported; use http".to_owned());
+    }
+    let (host, port) = listener.bind_address();
+    let bound = connect_rest::bind(&host, port).await;
+    let server = bound.map_err(|error| {
+        format!("cannot listen on {host}:{port}: {error}; change portage.metrics.listeners or end what holds the port")
+    })?;
+    info!(address = %server.address(), "metrics are served");
+    Ok(server.with_options(RestOptions { surface: Surface::Metrics, ..RestOptions::default() }))
 }
 
 /// How other workers of the group are spoken to: with the settings of our own HTTPS listeners.

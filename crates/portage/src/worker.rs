@@ -64,7 +64,7 @@ pub(crate) async fn run(
     let peers = match peer_tls(&config) {
         Ok(tls) => Arc::new(Peers::new(tls)),
         Err(error) => {
-            error!("{error}");
+            error!("requests to other workers can't use TLS; correct the keys of listeners.https: {error}");
             return exit::FATAL;
         }
     };

@@ -113,6 +113,7 @@ impl WorkerConfig {
         let invalid = |key: &str, message: &str| {
             Err(WorkerConfigError::Invalid { key: key.to_owned(), message: message.to_owned() })
         };
+        self.metrics_listeners()?;
         if self.session_timeout() <= self.heartbeat_interval() {
             return invalid("heartbeat.interval.ms", "must be lower than session.timeout.ms, at best a third of it");
         }
@@ -225,6 +226,19 @@ impl WorkerConfig {
     pub fn metrics_profiles(&self) -> Vec<Profile> {
         // Was checked with the config.
         Profile::parse_list(self.typed.string("portage.metrics.profile")).unwrap_or_default()
+    }
+
+    /// `portage.metrics.listeners`: where `/metrics` and `/health` are served, and nothing else.
+    ///
+    /// # Errors
+    /// An entry that is no address; not of a config that has been checked.
+    pub fn metrics_listeners(&self) -> Result<Vec<Listener>, WorkerConfigError> {
+        const KEY: &str = "portage.metrics.listeners";
+        let named = |error| match error {
+            WorkerConfigError::Invalid { message, .. } => WorkerConfigError::Invalid { key: KEY.to_owned(), message },
+            other => other,
+        };
+        self.typed.list(KEY).iter().map(|text| Listener::parse(text).map_err(named)).collect()
     }
 
     /// `portage.metrics.series.max`: how many series a metric may have.
