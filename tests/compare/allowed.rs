@@ -63,7 +63,6 @@ pub(crate) const ALLOWED: &[Allowed] = &[
     reword("\"Connector config {*", "Java prints the whole config, passwords included"),
     reword("*PluginDesc{*", "Java's list names its own classes, and an exception's class"),
     reword("*Value must be non-null*", "one mistake, one error"),
-    reword("*Null value can not be*", "ours names the key"),
     reword("\"Input byte*", "a decoder's words"),
     allow(
         "*/config/validate *",
