@@ -1,4 +1,5 @@
-//! `cargo xtask compare rest`: the same requests to Java's worker and to ours, and every difference.
+//! `cargo xtask compare …`: the same to Java's and to ours, and every difference. `rest` are requests to a worker, `mm2` is all that
+//! a mirror leaves on its target.
 
 use crate::run::cargo;
 use crate::setup;
@@ -6,4 +7,9 @@ use crate::setup;
 pub(crate) fn rest() -> Result<(), String> {
     setup::install_what_is_missing()?;
     cargo(&["run", "--package", "system-tests", "--bin", "compare"])
+}
+
+pub(crate) fn mm2() -> Result<(), String> {
+    setup::install_what_is_missing()?;
+    cargo(&["run", "--package", "system-tests", "--bin", "compare-mm2"])
 }

@@ -22,6 +22,7 @@ usage: cargo xtask COMMAND
   clients              a Python and a Go client of Connect against a worker
   openapi              schemathesis with openapi/connect-rest.yaml against a worker
   compare rest         what Java's Connect worker and ours answer differently to the same requests
+  compare mm2          what MirrorMaker 2 and ours leave on their targets, from one file and one source
   perf [OPTIONS]       what mirroring costs between two real brokers, beside the bare loop
   perf compare [OPTIONS]  and beside MirrorMaker 2; `perf --help` lists the options
   packaging            lints docker/ and deploy/ (Python and PyPI needed); no engine runs
@@ -41,6 +42,7 @@ fn main() -> ExitCode {
         ["compare", "rest"] => compare::rest(),
         ["clients"] => clients::life(),
         ["openapi"] => clients::contract(),
+        ["compare", "mm2"] => compare::mm2(),
         ["perf", ref options @ ..] => perf::perf(options),
         ["kafka", "up"] => kafka::up(),
         ["kafka", "status"] => kafka::status(),
