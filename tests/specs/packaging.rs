@@ -12,7 +12,7 @@ use harness::{Listener, Process, Rest, clusters, eventually, free_port, portage,
 const SOON: Duration = Duration::from_secs(60);
 
 /// A worker's config as Strimzi's operator writes it, and the ports that a test has to choose.
-fn kafka_connect_properties(bootstrap: &str, rest: u16, metrics: u16) -> String {
+fn kafka_connect_properties(bootstrap: &str, home: &str, rest: u16, metrics: u16) -> String {
     let bytes = "org.apache.kafka.connect.converters.ByteArrayConverter";
     let keys = [
         ("bootstrap.servers", bootstrap),
@@ -30,9 +30,9 @@ fn kafka_connect_properties(bootstrap: &str, rest: u16, metrics: u16) -> String 
         ("config.providers.strimzienv.class", "org.apache.kafka.common.config.provider.EnvVarConfigProvider"),
         ("config.providers.strimzienv.param.allowlist.pattern", ".*"),
         ("config.providers.strimzifile.class", "org.apache.kafka.common.config.provider.FileConfigProvider"),
-        ("config.providers.strimzifile.param.allowed.paths", "/opt/kafka"),
+        ("config.providers.strimzifile.param.allowed.paths", home),
         ("config.providers.strimzidir.class", "org.apache.kafka.common.config.provider.DirectoryConfigProvider"),
-        ("config.providers.strimzidir.param.allowed.paths", "/opt/kafka"),
+        ("config.providers.strimzidir.param.allowed.paths", home),
         ("rest.advertised.host.name", "${strimzienv:ADVERTISED_HOSTNAME}"),
         ("listeners", &format!("http://127.0.0.1:{rest}")),
         ("portage.metrics.listeners", &format!("http://127.0.0.1:{metrics}")),
@@ -47,7 +47,8 @@ async fn the_strimzi_image_s_entry_script_starts_a_worker_from_what_the_operator
     let (rest, metrics) = (free_port(), free_port());
     let mounted = folder.join("custom-config");
     std::fs::create_dir(&mounted).unwrap();
-    let config = kafka_connect_properties(&target.bootstrap_at(Listener::Plaintext), rest, metrics);
+    let home = std::fs::canonicalize(&folder).unwrap().display().to_string();
+    let config = kafka_connect_properties(&target.bootstrap_at(Listener::Plaintext), &home, rest, metrics);
     std::fs::write(mounted.join("kafka-connect.properties"), config).unwrap();
     let log4j2 =
         "rootLogger.level = INFO\nlogger.mirror.name = org.apache.kafka.connect.mirror\nlogger.mirror.level = DEBUG\n";
