@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 
 use crate::lifecycle::{
     Config, Runs, SOON, Stream, arrive, end_offset, first_occurrences, gone, id, run, runs, shows, states, workers,
+    write,
 };
 
 /// A new group of three; the first one leads it.
@@ -170,9 +171,11 @@ async fn an_outage_of_a_minute_of_the_storage_topics_is_ridden_out() {
     .await;
 
     target.broker(1).kill();
+    let written = stream.stop().await;
+    write(&pair.source, "away-orders", 0, written, written + 1_000).await;
+    let written = written + 1_000;
     // That long it is away: longer than session, heartbeats and request time-outs together.
     tokio::time::sleep(Duration::from_secs(60)).await;
-    let written = stream.stop().await;
     target.broker(1).start().await;
 
     for worker in &workers {

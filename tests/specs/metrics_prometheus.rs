@@ -187,6 +187,7 @@ async fn a_failed_task_shows_and_so_does_its_restart() {
         "source.cluster.bootstrap.servers": pair.source.bootstrap(),
         "target.cluster.bootstrap.servers": pair.target.bootstrap(),
         "topics": "failing-metered",
+        "heartbeats.replication.enabled": "false",
         "replication.factor": "1",
         "offset-syncs.topic.location": "target",
         "offset-syncs.topic.replication.factor": "1",
