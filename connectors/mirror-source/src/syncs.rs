@@ -27,8 +27,9 @@ const MAX_OUTSTANDING: usize = 1_000;
 const MAX_DUE: usize = 1_000;
 /// From one request to the next. Syncs are read once a minute or so.
 const PAUSE: Duration = Duration::from_millis(100);
-/// How long a task that ends waits for its last syncs.
-const LAST_WORDS: Duration = Duration::from_secs(5);
+/// How long a task that ends waits for its last syncs: well below `task.shutdown.graceful.timeout.ms`, because their topic may
+/// not exist.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// The cluster that holds the topic of offset syncs (`offset-syncs.topic.location`), and the topic's name there.
 #[derive(Debug, Clone, PartialEq, Eq)]
