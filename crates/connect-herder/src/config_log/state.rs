@@ -6,7 +6,7 @@
 //! The topic is compacted, so a reader may find a commit whose task configs are gone (a later write of them never got its
 //! own commit). Such a connector is *inconsistent*: it has no tasks until its owner publishes them again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use connect_api::ConfigMap;
@@ -59,8 +59,11 @@ pub enum ConfigChange {
     TasksUpdated {
         /// The connector.
         connector: ConnectorName,
-        /// Its tasks with a new config; none if there are none, or the connector is inconsistent.
+        /// Its tasks with a config of this set; none if there are none, or the connector is inconsistent.
         tasks: Vec<TaskId>,
+        /// Those of them that this set changes nothing for: the set before had the same config for them, made from the same
+        /// connector config.
+        unchanged: BTreeSet<u32>,
     },
     /// An existing connector should do something else than before.
     TargetStateChanged(ConnectorName),
@@ -132,9 +135,9 @@ impl ClusterConfigState {
                 None
             }
             ConfigRecord::Commit { connector, tasks } => {
-                let updated = self.entry(&connector).commit(tasks)?;
+                let (updated, unchanged) = self.entry(&connector).commit(tasks)?;
                 let tasks = updated.into_iter().map(|task| TaskId::new(connector.clone(), task)).collect();
-                Some(ConfigChange::TasksUpdated { connector, tasks })
+                Some(ConfigChange::TasksUpdated { connector, tasks, unchanged })
             }
             ConfigRecord::TaskCount { connector, tasks } => {
                 let entry = self.entry(&connector);
@@ -300,8 +303,9 @@ impl Entry {
         self.inconsistent = false;
     }
 
-    /// Answers with the tasks that have a new config, or `None` if there is no connector to have them.
-    fn commit(&mut self, tasks: u32) -> Option<Vec<u32>> {
+    /// Answers with the tasks of the set and with those that it changes nothing for, or `None` if there is no connector to
+    /// have them.
+    fn commit(&mut self, tasks: u32) -> Option<(Vec<u32>, BTreeSet<u32>)> {
         // New tasks must not start before the producers of the old ones have been fenced.
         self.pending_fencing = true;
         if self.config.is_none() {
@@ -312,19 +316,28 @@ impl Entry {
         let had_tasks = self.deferred.is_some();
         // Whatever becomes of them, the next commit needs a whole new set.
         let deferred = self.deferred.as_mut().map(std::mem::take).unwrap_or_default();
+        let before = self.comparable_tasks();
         self.task_count = Some(tasks);
         // More than that many is fine: there were more tasks once, and their last configs are still in the topic.
         self.inconsistent = !(0..tasks).all(|task| deferred.contains_key(&task));
         if self.inconsistent {
-            return Some(Vec::new());
+            return Some((Vec::new(), BTreeSet::new()));
         }
         let updated = deferred.keys().copied().collect();
+        let same = |task: &u32| *task < before && self.task_configs.get(task) == deferred.get(task);
+        let unchanged = (0..tasks).filter(same).collect();
         self.task_configs.extend(deferred);
         if had_tasks {
             self.task_config_generation = Some(self.task_config_generation.map_or(0, |generation| generation + 1));
         }
         self.applied_config = self.config.clone();
-        Some(updated)
+        Some((updated, unchanged))
+    }
+
+    /// The number of tasks that a new set may leave as they are: tasks see the connector's config, too.
+    fn comparable_tasks(&self) -> u32 {
+        let intact = !self.inconsistent && self.applied_config == self.config;
+        self.task_count.filter(|_| intact).unwrap_or(0)
     }
 }
 

@@ -14,6 +14,7 @@ use crate::config_log::{ConfigChange, TargetState};
 use crate::error::HerderError;
 use crate::ids::{ConfigOffset, ConnectorName, OpId};
 use crate::restart::RestartRequest;
+use crate::settings::ExactlyOnce;
 use crate::status_log::State;
 use crate::work::{Run, StopReason, Unit};
 
@@ -28,8 +29,8 @@ pub(super) struct Changes {
     targets: BTreeSet<ConnectorName>,
     /// Connectors of which someone has committed a set of task configs, whether complete or not.
     commits: BTreeSet<ConnectorName>,
-    /// Connectors whose tasks have new configs.
-    tasks: BTreeSet<ConnectorName>,
+    /// Connectors with a new set of task configs, and the tasks for which every such set has been the same.
+    tasks: BTreeMap<ConnectorName, BTreeSet<u32>>,
     /// Restarts that wait for the group to be settled; for each connector the one with the greatest impact.
     pub(super) restarts: BTreeMap<ConnectorName, RestartRequest>,
 }
@@ -69,10 +70,11 @@ impl Herder {
                 changes.restarts.remove(&connector);
                 self.forget_instance(&connector);
             }
-            ConfigChange::TasksUpdated { connector, tasks } => {
+            ConfigChange::TasksUpdated { connector, tasks, unchanged } => {
                 changes.rebalance = true;
                 if !tasks.is_empty() {
-                    changes.tasks.insert(connector.clone());
+                    let known = changes.tasks.entry(connector.clone()).or_insert_with(|| unchanged.clone());
+                    known.retain(|task| unchanged.contains(task));
                 }
                 changes.commits.insert(connector.clone());
                 self.end_fencing_of_former_tasks(&connector);
@@ -103,8 +105,8 @@ impl Herder {
         for name in &changes.targets {
             self.apply_target(name);
         }
-        for name in &changes.tasks {
-            self.hold_tasks(name);
+        for (name, unchanged) in &changes.tasks {
+            self.hold_tasks(name, unchanged);
         }
         for name in &changes.commits {
             self.compare_published(name);
@@ -115,10 +117,21 @@ impl Herder {
     }
 
     /// Tasks with new configs stop at once, everywhere, and start after the rebalance: until then, two of them might do
-    /// the same work.
-    fn hold_tasks(&mut self, name: &ConnectorName) {
-        let tasks: Vec<Unit> = self.work.assigned().filter(|unit| is_task_of(unit, name)).cloned().collect();
-        for unit in tasks {
+    /// the same work. Those for which nothing has changed run on; those that have failed get another try. (Java stops all
+    /// of a connector's tasks.)
+    ///
+    /// *Unchanged* means in every set since the one that the task was started from, not just the same as in the end: what
+    /// another task has done in between would be done again.
+    fn hold_tasks(&mut self, name: &ConnectorName, unchanged: &BTreeSet<u32>) {
+        // The fencing that a new set needs (KIP-618) takes their producers from all tasks of the set before.
+        let fenced = self.settings.exactly_once == ExactlyOnce::Enabled;
+        let runs_on = |unit: &Unit| {
+            let same = matches!(unit, Unit::Task(task) if unchanged.contains(&task.task));
+            same && !fenced && matches!(self.work.run(unit), Some(Run::Starting | Run::Running))
+        };
+        let of_connector = self.work.assigned().filter(|unit| is_task_of(unit, name));
+        let held: Vec<Unit> = of_connector.filter(|unit| !runs_on(unit)).cloned().collect();
+        for unit in held {
             self.restarts.forget(&unit);
             self.work.hold(&unit);
         }

@@ -45,7 +45,15 @@ impl Herder {
 
     fn start(&mut self, unit: Unit) {
         let target = self.target(unit.connector());
-        let Some(config) = self.config.connector_config(unit.connector()).map(|config| config.as_ref().clone()) else {
+        let config = match &unit {
+            Unit::Connector(name) => self.config.connector_config(name),
+            // What its set was made from: a newer config reaches all tasks of the connector with the set that follows.
+            Unit::Task(task) => self
+                .config
+                .applied_connector_config(&task.connector)
+                .or_else(|| self.config.connector_config(&task.connector)),
+        };
+        let Some(config) = config.map(|config| config.as_ref().clone()) else {
             // Deleted a moment ago: the rebalance that takes it away from us is on its way.
             self.work.failed(&unit);
             return;

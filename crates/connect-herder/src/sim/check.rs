@@ -1,7 +1,8 @@
 //! What always holds, and what holds when the world is quiet.
 //!
 //! Always: a start never comes twice without a stop between, nor a stop without a start; nothing starts that is not
-//! assigned; a cooperative worker never joins while something still stops; a command gets one answer.
+//! assigned; a cooperative worker never joins while something still stops, nor with a task whose config has changed; a
+//! command gets one answer.
 //!
 //! When quiet: one group of all workers, at rest for a while; all of them know the same config; every connector and task of
 //! it is assigned to one worker and runs there, from the config of now, doing what it should do, and nothing else runs;
@@ -10,7 +11,7 @@
 
 use std::collections::BTreeMap;
 
-use super::instances::{State, tasks_of};
+use super::instances::{Standing, State, tasks_of};
 use super::world::{World, worker_id};
 use crate::Action;
 use crate::config_log::{ClusterConfigState, TargetState};
@@ -26,6 +27,9 @@ impl World {
                     .iter()
                     .any(|action| matches!(action, Action::StopConnector { .. } | Action::StopTask { .. }));
             assert!(!stopping, "{} joins while something of it stops", self.name(index));
+            let overtaken =
+                self.workers[index].instances.iter().find(|(_, instance)| instance.set == Standing::Overtaken);
+            assert!(overtaken.is_none(), "{} joins with a task of an old set: {overtaken:?}", self.name(index));
         }
     }
 
@@ -88,7 +92,7 @@ impl World {
             }
         }
         for name in config.connectors().filter(|name| config.target_state(name) == Some(TargetState::Started)) {
-            let made = tasks_of(config.connector_config(name).expect("it is configured"));
+            let made = tasks_of(config.connector_config(name).expect("it is configured"), &self.people.topics);
             assert!(!config.task_configs_changed(name, &made), "the tasks of {name} are not those it wants");
         }
     }
@@ -115,6 +119,9 @@ impl World {
                     return;
                 };
                 assert_eq!(&instance.config, task_config.as_ref(), "the config of {unit} on {name}");
+                if target == TargetState::Started {
+                    assert_eq!(&instance.connector_config, connector_config.as_ref(), "what {unit} on {name} sees");
+                }
             }
         }
     }

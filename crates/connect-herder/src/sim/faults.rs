@@ -18,7 +18,7 @@ impl World {
     /// One thing goes wrong, or gets well again.
     pub(super) fn fault(&mut self) {
         let index = self.random.below(self.workers.len() as u64) as usize;
-        let kind = self.random.below(16);
+        let kind = self.random.below(18);
         let worker = &mut self.workers[index];
         let text = match (worker.up, kind) {
             (false, _) => {
@@ -70,6 +70,10 @@ impl World {
                 // Whatever state it is in gets well again now and then, or the worst of it would last.
                 self.cure(index);
                 "cure"
+            }
+            (true, 12 | 13) => {
+                self.change_topics();
+                "topics change"
             }
             (true, _) => {
                 if worker.frozen {

@@ -1,6 +1,6 @@
 //! Connector instances and tasks of a simulated worker, as its shell has them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use connect_api::{ConfigMap, ConnectError};
 
@@ -21,6 +21,18 @@ pub(super) struct Instance {
     /// The task's own.
     pub(super) config: ConfigMap,
     pub(super) target: TargetState,
+    pub(super) set: Standing,
+}
+
+/// How a task stands to the sets of task configs that its worker has read since it started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// It is the same in all of them.
+    Same,
+    /// There was one without any tasks.
+    Gone,
+    /// It is another in one of them, or its producer has been fenced for one: it must not run into the next round.
+    Overtaken,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,18 +80,68 @@ impl Instances {
     }
 }
 
-/// The task configs that a connector makes of its config: they depend on nothing else.
-pub(super) fn tasks_of(config: &ConfigMap) -> Vec<ConfigMap> {
+/// The task configs that a connector makes of its config and of the topics that there are: they depend on nothing else.
+/// One topic more or less changes one of them.
+pub(super) fn tasks_of(config: &ConfigMap, topics: &BTreeSet<u64>) -> Vec<ConfigMap> {
     let count = config.get("tasks.max").and_then(|max| max.parse().ok()).unwrap_or(1);
     let version = config.get("version").cloned().unwrap_or_default();
-    let task = |number: usize| {
-        let pairs = [("number".to_owned(), number.to_string()), ("made.from".to_owned(), version.clone())];
+    let task = |number: u64| {
+        let share: Vec<_> = topics.iter().filter(|topic| **topic % count == number).map(u64::to_string).collect();
+        let pairs = [("made.from".to_owned(), version.clone()), ("topics".to_owned(), share.join(","))];
         pairs.into_iter().collect()
     };
     (0..count).map(task).collect()
 }
 
 impl World {
+    /// A worker has read that a set of task configs is committed: what does that say about the tasks that it has?
+    pub(super) fn compare_with_set(&mut self, index: usize, connector: &str) {
+        let worker = &mut self.workers[index];
+        let config = worker.herder.view().config;
+        let fenced = self.exactly_once == crate::settings::ExactlyOnce::Enabled;
+        for (unit, instance) in &mut worker.instances.all {
+            let Unit::Task(task) = unit else { continue };
+            if task.connector.as_str() != connector || instance.state == State::Stopping {
+                continue;
+            }
+            let same = config.task_config(task).map(AsRef::as_ref) == Some(&instance.config)
+                && config.applied_connector_config(&task.connector).map(AsRef::as_ref)
+                    == Some(&instance.connector_config);
+            if config.tasks(&task.connector).next().is_none() {
+                instance.set = Standing::Gone;
+            } else if fenced
+                || !same
+                || instance.set != Standing::Same
+                || task.task >= config.task_count(&task.connector)
+            {
+                instance.set = Standing::Overtaken;
+            } else {
+                self.totals.unchanged += 1;
+            }
+        }
+    }
+
+    /// A topic comes or goes, and connectors notice.
+    pub(super) fn change_topics(&mut self) {
+        let topic = self.random.below(9);
+        if !self.people.topics.remove(&topic) {
+            self.people.topics.insert(topic);
+        }
+        for index in 0..self.workers.len() {
+            let names: Vec<_> = self.workers[index]
+                .instances
+                .iter()
+                .filter_map(|(unit, instance)| match unit {
+                    Unit::Connector(name) if instance.state == State::Running => Some(name.clone()),
+                    _ => None,
+                })
+                .collect();
+            for name in names {
+                self.later(index, 0, Happening::Event(Event::ReconfigurationRequested { name }));
+            }
+        }
+    }
+
     pub(super) fn perform_work(&mut self, index: usize, action: Action) {
         match action {
             Action::Validate { op, config } => {
@@ -136,7 +198,8 @@ impl World {
         let instances = &mut self.workers[index].instances;
         instances.next += 1;
         let number = instances.next;
-        let instance = Instance { number, state: State::Starting, connector_config, config, target };
+        let instance =
+            Instance { number, state: State::Starting, connector_config, config, target, set: Standing::Same };
         let former = instances.all.insert(unit.clone(), instance);
         assert!(former.is_none(), "double start: {name} starts {unit}, which is {former:?}");
         let slow = self.faults.on && self.random.chance(10);
@@ -195,8 +258,8 @@ impl World {
                 if instance.state == State::Stopping {
                     return;
                 }
-                let result =
-                    if fails { Err(ConnectError::retriable("busy")) } else { Ok(tasks_of(&instance.connector_config)) };
+                let made = tasks_of(&instance.connector_config, &self.people.topics);
+                let result = if fails { Err(ConnectError::retriable("busy")) } else { Ok(made) };
                 self.apply(index, Event::TaskConfigs { name, result });
             }
         }

@@ -76,6 +76,7 @@ fn every_history_comes_to_a_good_end() {
     });
     eprintln!("{totals:?}");
     assert!(totals.rounds > 0 && totals.starts > 0 && totals.commands > 0 && totals.faults > 0, "the world was idle");
+    assert!(totals.unchanged > 0, "no task has lived through a new set");
 }
 
 #[test]

@@ -17,6 +17,8 @@ use crate::{HerderError, Reply};
 pub(super) struct People {
     next: u64,
     version: u64,
+    /// What there is for connectors to do.
+    pub(super) topics: BTreeSet<u64>,
     asked: BTreeMap<RequestId, Asked>,
 }
 

@@ -46,6 +46,7 @@ impl World {
         let records = self.config.from(self.workers[index].config_position).to_vec();
         for record in records {
             self.workers[index].config_position = record.offset + 1;
+            let committed = record.key.strip_prefix("commit-").map(str::to_owned);
             let event = Event::ConfigRecord {
                 offset: record.offset,
                 key: record.key,
@@ -53,6 +54,9 @@ impl World {
                 timestamp_ms: self.now as i64,
             };
             self.apply(index, event);
+            if let Some(connector) = committed {
+                self.compare_with_set(index, &connector);
+            }
         }
         let statuses = self.status.records[self.workers[index].status_position..].to_vec();
         for (key, value) in statuses {

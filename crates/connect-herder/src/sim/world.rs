@@ -34,6 +34,8 @@ pub(super) struct Totals {
     pub(super) commands: u64,
     pub(super) faults: u64,
     pub(super) config_records: u64,
+    /// Tasks that a new set of task configs did not change.
+    pub(super) unchanged: u64,
     digest: u64,
 }
 
@@ -45,6 +47,7 @@ impl AddAssign for Totals {
         self.commands += other.commands;
         self.faults += other.faults;
         self.config_records += other.config_records;
+        self.unchanged += other.unchanged;
         self.digest ^= other.digest;
     }
 }

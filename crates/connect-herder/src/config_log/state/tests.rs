@@ -51,6 +51,10 @@ fn running() -> Topic {
     topic
 }
 
+fn updated<const N: usize>(tasks: Vec<TaskId>, unchanged: [u32; N]) -> ConfigChange {
+    ConfigChange::TasksUpdated { connector: a(), tasks, unchanged: unchanged.into() }
+}
+
 fn a() -> ConnectorName {
     "a".into()
 }
@@ -96,8 +100,45 @@ fn task_configs_count_from_their_commit_on() {
     assert_eq!(topic.tasks(), ["x", "y"]);
 
     let tasks = [TaskId::new("a", 0), TaskId::new("a", 1)].to_vec();
-    assert_eq!(topic.commit(2), [ConfigChange::TasksUpdated { connector: a(), tasks }]);
+    assert_eq!(topic.commit(2), [updated(tasks, [])]);
     assert_eq!(topic.tasks(), ["x2", "y2"]);
+}
+
+#[test]
+fn a_set_names_the_tasks_that_it_does_not_change() {
+    let mut topic = running();
+    let commit = |topic: &mut Topic, tasks: &[&'static str]| {
+        for (task, value) in (0..).zip(tasks) {
+            topic.task(task, value);
+        }
+        match topic.commit(tasks.len() as u32).as_slice() {
+            [ConfigChange::TasksUpdated { unchanged, .. }] => unchanged.iter().copied().collect::<Vec<_>>(),
+            other => panic!("{other:?}"),
+        }
+    };
+
+    assert_eq!(commit(&mut topic, &["x", "y2", "z"]), [0]);
+    assert_eq!(commit(&mut topic, &["x", "y2"]), [0, 1]);
+    assert_eq!(
+        commit(&mut topic, &["x", "y2", "z"]),
+        [0, 1],
+        "2 was not in the set before, though it was once the same"
+    );
+
+    topic.connector("v2");
+    assert_eq!(commit(&mut topic, &["x", "y2", "z"]), [0; 0], "they see the connector's config, too");
+    assert_eq!(commit(&mut topic, &["x", "y2", "z"]), [0, 1, 2]);
+
+    topic.commit(0);
+    assert_eq!(commit(&mut topic, &["x", "y2", "z"]), [0; 0], "there were none");
+
+    topic.put("connector-a", None);
+    topic.connector("v2");
+    assert_eq!(commit(&mut topic, &["x", "y2", "z"]), [0; 0], "another connector of that name");
+
+    topic.commit(3);
+    assert!(topic.state.is_inconsistent(&a()));
+    assert_eq!(commit(&mut topic, &["x", "y2", "z"]), [0; 0], "nobody knows what the set before was");
 }
 
 #[test]
@@ -129,7 +170,7 @@ fn a_commit_without_all_its_tasks_leaves_the_connector_inconsistent() {
     let mut topic = Topic::default();
     topic.connector("v1");
     topic.task(1, "y");
-    assert_eq!(topic.commit(2), [ConfigChange::TasksUpdated { connector: a(), tasks: Vec::new() }]);
+    assert_eq!(topic.commit(2), [updated([].into(), [])]);
     topic.task(0, "x2");
 
     assert!(topic.state.is_inconsistent(&a()));

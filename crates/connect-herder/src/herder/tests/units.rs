@@ -5,6 +5,7 @@ use connect_api::ConnectError;
 use super::*;
 use crate::command::Reply;
 use crate::restart::RestartRequest;
+use crate::settings::ExactlyOnce;
 
 fn target(name: &str, state: TargetState) -> ConfigRecord {
     ConfigRecord::TargetState { connector: name.into(), state: Some(state) }
@@ -17,6 +18,31 @@ fn owner() -> Bench {
     bench.task_runs(&TaskId::new("m", 0));
     // Its task configs are those it wants.
     bench.apply(Event::TaskConfigs { name: "m".into(), result: Ok(vec![config(&[])]) });
+    bench
+}
+
+/// A set of task configs, one for each text.
+fn set(name: &str, texts: &[&str]) -> Vec<ConfigRecord> {
+    let task = |(task, text): (u32, &&str)| ConfigRecord::Task {
+        task: TaskId::new(name, task),
+        config: config(&[("text", text)]).into(),
+    };
+    let commit = ConfigRecord::Commit { connector: name.into(), tasks: texts.len() as u32 };
+    (0..).zip(texts).map(task).chain([commit]).collect()
+}
+
+/// A worker that follows and runs three tasks, `a`, `b` and `c`.
+fn runs_three() -> Bench {
+    runs_three_with(settings())
+}
+
+fn runs_three_with(settings: Settings) -> Bench {
+    let mut bench = Bench::new(settings);
+    bench.start(&[vec![connector_with("m", &[("tasks.max", "3")])], set("m", &["a", "b", "c"])].concat());
+    bench.round(bench.assignment(work(&[], &[("m", 0), ("m", 1), ("m", 2)])));
+    for task in 0..3 {
+        bench.task_runs(&TaskId::new("m", task));
+    }
     bench
 }
 
@@ -67,15 +93,75 @@ fn a_batch_of_changes_makes_one_rebalance() {
 
 #[test]
 fn tasks_with_new_configs_stop_before_the_rebalance_and_start_after_it() {
-    let mut bench = owner();
+    let mut bench = Bench::following(&connector_and_tasks("m", 1), work(&[], &[("m", 0)]));
+    bench.task_runs(&task());
 
-    assert_eq!(bench.records_and_tick(&tasks("m", 1)), [stop_task("m", 0)]);
+    assert_eq!(bench.records_and_tick(&set("m", &["new"])), [stop_task("m", 0)]);
     let actions = bench.apply(Event::TaskStopped { task: task() });
     assert_eq!(actions[0], status("task-m-0", "UNASSIGNED", 1));
     assert_eq!(kinds(&actions), ["status", "join"]);
 
     let actions = bench.round(bench.assignment(ConnectorsAndTasks::default()));
     assert_eq!(kinds(&actions), ["start task"]);
+}
+
+#[test]
+fn tasks_whose_configs_are_the_old_ones_run_on() {
+    let mut bench = runs_three();
+
+    let actions = bench.records_and_tick(&set("m", &["a", "b2", "c"]));
+    assert_eq!(actions, [stop_task("m", 1)]);
+    let actions = bench.apply(Event::TaskStopped { task: TaskId::new("m", 1) });
+    assert_eq!(kinds(&actions), ["status", "join"]);
+
+    let actions = bench.round(bench.assignment(ConnectorsAndTasks::default()));
+    let [Action::StartTask { task, .. }] = &actions[..] else { panic!("{actions:?}") };
+    assert_eq!(*task, TaskId::new("m", 1));
+}
+
+#[test]
+fn a_task_that_was_another_in_between_is_restarted() {
+    let mut bench = runs_three();
+
+    let actions = bench.records_and_tick(&[set("m", &["a", "b", "c2"]), set("m", &["a", "b", "c"])].concat());
+    assert_eq!(actions, [stop_task("m", 2)], "someone else may have done what it will do");
+
+    let actions = bench.records_and_tick(&[set("m", &["a"]), set("m", &["a", "b", "c"])].concat());
+    assert_eq!(actions, [stop_task("m", 1)]);
+}
+
+#[test]
+fn a_task_that_has_failed_gets_another_try_with_each_set() {
+    let mut bench = runs_three();
+    bench.apply(Event::TaskFailed { task: TaskId::new("m", 0), error: ConnectError::config("no") });
+
+    let actions = bench.records_and_tick(&set("m", &["a", "b", "c"]));
+    assert_eq!(kinds(&actions), ["join"]);
+
+    let actions = bench.round(bench.assignment(ConnectorsAndTasks::default()));
+    let [Action::StartTask { task, .. }] = &actions[..] else { panic!("{actions:?}") };
+    assert_eq!(*task, TaskId::new("m", 0));
+}
+
+#[test]
+fn another_connector_config_restarts_all_tasks_once_its_set_is_there() {
+    let mut bench = runs_three();
+
+    let config = [("tasks.max", "3"), ("transforms", "t")];
+    assert_eq!(bench.records_and_tick(&[connector_with("m", &config)]), []);
+    let actions = bench.records_and_tick(&set("m", &["a", "b", "c"]));
+
+    assert_eq!(actions, [stop_task("m", 0), stop_task("m", 1), stop_task("m", 2)]);
+}
+
+#[test]
+fn exactly_once_tasks_all_restart_since_the_fencing_of_a_set_would_take_their_producers() {
+    let settings = Settings { exactly_once: ExactlyOnce::Enabled, ..settings() };
+    let mut bench = runs_three_with(settings);
+
+    let actions = bench.records_and_tick(&set("m", &["a", "b2", "c"]));
+
+    assert_eq!(actions, [stop_task("m", 0), stop_task("m", 1), stop_task("m", 2)]);
 }
 
 #[test]
