@@ -18,7 +18,7 @@
 //!
 //! Reading order: [`shared`] (whose cluster), [`cluster`] (what can be done with one), [`record`], [`oracle`] (Java's
 //! clients as a service), [`eventually`]; then [`worker`] (Connect workers, Java's and ours), [`rest`], [`tools`],
-//! [`prometheus`].
+//! [`prometheus`], [`token_server`].
 //! Underneath: [`dist`] (fetching Kafka), [`process`] and [`leash`] (nothing stays behind), [`workspace`] (folders).
 //!
 //! Everything here panics with a message when it fails: a harness has no better use for an error. Whatever a spec may
@@ -39,6 +39,7 @@ pub mod prometheus;
 pub mod record;
 pub mod rest;
 pub mod shared;
+pub mod token_server;
 pub mod tools;
 pub mod worker;
 pub mod workspace;
@@ -55,6 +56,7 @@ pub use process::{Process, Signal};
 pub use record::{Consumed, Record, TimestampType};
 pub use rest::{Response, Rest};
 pub use shared::{Lab, Pair, clusters, lab, secured_cluster};
+pub use token_server::{TokenServer, unsecured_token};
 pub use worker::{MirrorMaker, Runtime, Worker, WorkerConfig};
 
 /// Settings in Kafka's words, sorted.

@@ -32,6 +32,7 @@ mod mirror_in_step;
 mod mirror_losses;
 mod mirror_reassignment;
 mod mirror_topologies;
+mod oauth;
 mod offsets;
 mod packaging;
 mod raw;

@@ -7,6 +7,7 @@ mod config;
 mod demo;
 mod generate;
 mod health;
+mod java_options;
 mod logging;
 mod mirror;
 mod peers;

@@ -11,6 +11,8 @@ use connect_runtime::worker_config::{AdminListeners, Listener, WorkerConfig, rea
 use kafka_client::tls::{ClientAuth, ListenerTls};
 use tracing::{info, warn};
 
+use crate::java_options;
+
 const MAIN: &str = "listeners.https.";
 const ADMIN: &str = "admin.listeners.https.";
 
@@ -124,18 +126,10 @@ fn basic_auth(config: &WorkerConfig) -> Result<Option<BasicAuth>, String> {
     if extensions.is_empty() {
         return Ok(None);
     }
-    let jaas_file = config.rest_jaas_file().map(str::to_owned).or_else(jaas_file_of_java).ok_or(
+    let jaas_file = config.rest_jaas_file().map(str::to_owned).or_else(java_options::jaas_file).ok_or(
         "rest.extension.classes: basic auth needs portage.rest.jaas.file, or \
          -Djava.security.auth.login.config=FILE in KAFKA_OPTS as for Java",
     )?;
     let read = |path: &Path| read_properties(path).map_err(|error| error.to_string());
     BasicAuth::load(Path::new(&jaas_file), read).map(Some).map_err(|error| error.to_string())
-}
-
-/// Where Java's start scripts are told the file.
-fn jaas_file_of_java() -> Option<String> {
-    let options = std::env::var("KAFKA_OPTS").ok()?;
-    let file =
-        options.split_whitespace().find_map(|option| option.strip_prefix("-Djava.security.auth.login.config="))?;
-    Some(file.trim_matches('"').to_owned())
 }

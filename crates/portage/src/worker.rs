@@ -19,6 +19,7 @@ use tokio::sync::{oneshot, watch};
 use tracing::{error, info, warn};
 
 use crate::exit;
+use crate::java_options::allow_oauth_urls_of;
 use crate::peers::Peers;
 use crate::plugins::plugins;
 use crate::rest::{listen, peer_tls};
@@ -39,6 +40,7 @@ pub(crate) async fn run(
             return exit::FATAL;
         }
     };
+    allow_oauth_urls_of(&config);
     for (logger, level) in environment_levels(std::env::vars_os().filter_map(text)) {
         if loggers.set(&logger, &level, 0).is_none() {
             warn!(logger, level, "unknown log level in CONNECT_LOG4J_*, left as it was");

@@ -189,6 +189,7 @@ fn portage_keys(def: ConfigDef) -> ConfigDef {
         key("portage.metrics.listeners", List, is(""), Low),
         key("portage.metrics.profile", String, is(Profile::DEFAULT), Low).valid(PROFILES),
         key("portage.metrics.series.max", Int, is("10000"), Low).valid(Validator::at_least(1)),
+        key("portage.sasl.oauthbearer.allowed.urls", List, is(""), Low),
         key("portage.restart.enabled", Boolean, is("true"), Low),
         key("portage.restart.max.attempts", Int, is("10"), Low).valid(Validator::at_least(0)),
         key("portage.restart.backoff.ms", Long, is("1000"), Low).valid(Validator::at_least(1)),

@@ -34,7 +34,7 @@ impl WorkerConfig {
             ("client.id".to_owned(), format!("connector-producer-{task}")),
         ]);
         properties.extend(stripped(&self.properties, "producer."));
-        properties.extend(overrides(connector_config, "producer.override."));
+        properties.extend(stripped(connector_config, "producer.override."));
         properties
     }
 
@@ -49,7 +49,7 @@ impl WorkerConfig {
         let mut properties = self.storage_client_properties();
         properties.insert("client.id".to_owned(), format!("connector-adminclient-{task}"));
         properties.extend(stripped(&self.properties, "admin.").filter(|(key, _)| !key.starts_with("listeners")));
-        properties.extend(overrides(connector_config, "admin.override."));
+        properties.extend(stripped(connector_config, "admin.override."));
         properties
     }
 
@@ -69,15 +69,6 @@ fn stripped<'a>(
     prefix: &'a str,
 ) -> impl Iterator<Item = (String, String)> + 'a {
     properties.iter().filter_map(move |(key, value)| Some((key.strip_prefix(prefix)?.to_owned(), value.clone())))
-}
-
-/// What a connector may override. What a worker allows (OAuth token endpoints) is not among it: that is for its operator to
-/// say, whatever the override policy.
-fn overrides<'a>(
-    connector_config: &'a BTreeMap<String, String>,
-    prefix: &'a str,
-) -> impl Iterator<Item = (String, String)> + 'a {
-    stripped(connector_config, prefix).filter(|(key, _)| !key.starts_with("org.apache.kafka."))
 }
 
 #[cfg(test)]

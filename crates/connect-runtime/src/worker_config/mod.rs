@@ -390,6 +390,12 @@ impl WorkerConfig {
         usize::try_from(self.typed.int("portage.memory.bytes")).unwrap_or(usize::MAX)
     }
 
+    /// `portage.sasl.oauthbearer.allowed.urls`: where clients may get OAuth tokens from.
+    #[must_use]
+    pub fn oauth_urls_allowed(&self) -> &[String] {
+        self.typed.list("portage.sasl.oauthbearer.allowed.urls")
+    }
+
     /// `portage.restart.*`: automatic restarts of what has failed; `None` when switched off.
     #[must_use]
     pub fn restart_policy(&self) -> Option<RestartPolicy> {

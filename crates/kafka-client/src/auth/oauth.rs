@@ -15,7 +15,7 @@ use super::jaas::{Jaas, Module};
 use super::token_endpoint::{Endpoint, TokenError, Url};
 use super::{Answer, Exchange, jaas_error};
 use crate::config::security::OAuth;
-use crate::config::{ConfigError, Secret};
+use crate::config::{ConfigError, Secret, is_oauth_url_allowed};
 use crate::error::ClientError;
 
 /// Separates the parts of a message.
@@ -63,14 +63,13 @@ impl TokenSource {
             return Ok(TokenSource { origin: unsecured(jaas)?, extensions, cached: Default::default() });
         };
         // CVE-2025-27817: a configuration must not make us read any file or call any host.
-        if !oauth.allowed_urls.iter().any(|allowed| allowed == url) {
+        if !is_oauth_url_allowed(url) {
             return Err(ConfigError::invalid(
                 "sasl.oauthbearer.token.endpoint.url",
                 url,
-                format!(
-                    "it is not in the list {}; whoever runs the worker has to allow it",
-                    crate::config::ALLOWED_URLS
-                ),
+                "the worker does not allow this URL; whoever runs it has to add it to the worker's \
+                 portage.sasl.oauthbearer.allowed.urls, or to \
+                 -Dorg.apache.kafka.sasl.oauthbearer.allowed.urls in its KAFKA_OPTS",
             ));
         }
         let key = "sasl.oauthbearer.token.endpoint.url";
@@ -218,11 +217,11 @@ fn now_s() -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::allow_oauth_urls;
 
-    fn oauth(url: Option<&str>, allowed: &[&str]) -> OAuth {
+    fn oauth(url: Option<&str>) -> OAuth {
         OAuth {
             token_endpoint: url.map(str::to_owned),
-            allowed_urls: allowed.iter().map(|url| (*url).to_owned()).collect(),
             client_id: Some("id".to_owned()),
             client_secret: Some(Secret::new("s3cret")),
             scope: None,
@@ -259,12 +258,12 @@ mod tests {
 
     #[test]
     fn only_an_allowed_url_is_used() {
-        let url = "https://idp.example/token";
+        allow_oauth_urls(["https://idp.example/token".to_owned()]);
 
-        assert!(TokenSource::new(None, &oauth(Some(url), &[url])).is_ok());
-        for allowed in [&[][..], &["https://idp.example/"][..]] {
-            let error = TokenSource::new(None, &oauth(Some(url), allowed)).unwrap_err();
-            assert!(error.to_string().contains("allowed.urls"), "{error}");
+        assert!(TokenSource::new(None, &oauth(Some("https://idp.example/token"))).is_ok());
+        for url in ["https://idp.example/", "https://idp.example/token/", "file:///etc/passwd"] {
+            let error = TokenSource::new(None, &oauth(Some(url))).unwrap_err();
+            assert!(error.to_string().contains("portage.sasl.oauthbearer.allowed.urls"), "{error}");
         }
     }
 
@@ -272,7 +271,8 @@ mod tests {
     async fn a_token_file_is_read_anew_for_every_conversation_and_checked() {
         let path = std::env::temp_dir().join(format!("token-{}", uuid::Uuid::new_v4()));
         let url = format!("file://{}", path.display());
-        let source = TokenSource::new(None, &oauth(Some(&url), &[&url])).unwrap();
+        allow_oauth_urls([url.clone()]);
+        let source = TokenSource::new(None, &oauth(Some(&url))).unwrap();
         let tls = crate::tls::Tls::for_tests();
 
         std::fs::write(&path, "first.token.x\n").unwrap();

@@ -149,21 +149,12 @@ pub const KNOWN: &[&str] = &[
     "value.serializer",
 ];
 
-/// The allow list of OAUTHBEARER URLs. A JVM system property in Kafka, an ordinary key here.
-pub(crate) const ALLOWED_URLS: &str = "org.apache.kafka.sasl.oauthbearer.allowed.urls";
-
-/// The allow list of OAUTHBEARER assertion files; likewise.
-const ALLOWED_FILES: &str = "org.apache.kafka.sasl.oauthbearer.allowed.files";
-
 /// Key families that carry a name of the user's in the key.
 const PREFIXES: &[&str] = &["config.providers.", "metrics.context.", "portage."];
 
 /// Whether Kafka's clients (or this one) know `key`.
 pub(crate) fn is_known(key: &str) -> bool {
-    KNOWN.binary_search(&key).is_ok()
-        || key == ALLOWED_URLS
-        || key == ALLOWED_FILES
-        || PREFIXES.iter().any(|p| key.starts_with(p))
+    KNOWN.binary_search(&key).is_ok() || PREFIXES.iter().any(|p| key.starts_with(p))
 }
 
 /// Whether the value of `key` must not be shown. `Password` in Kafka's `ConfigDef`s.

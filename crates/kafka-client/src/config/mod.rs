@@ -4,6 +4,7 @@
 //! typed here; the keys of producers and consumers are known (so they are not reported as mistakes)
 //! and left to the layers above, through [`ClientConfig::get`].
 
+mod allowed;
 mod keys;
 mod secret;
 pub(crate) mod security;
@@ -17,7 +18,8 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-pub(crate) use keys::ALLOWED_URLS;
+pub use allowed::allow_oauth_urls;
+pub(crate) use allowed::is_oauth_url_allowed;
 pub use keys::{KNOWN as KNOWN_KEYS, is_secret};
 pub use secret::Secret;
 use security::Security;

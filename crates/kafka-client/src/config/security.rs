@@ -72,7 +72,6 @@ impl Mechanism {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct OAuth {
     pub(crate) token_endpoint: Option<String>,
-    pub(crate) allowed_urls: Vec<String>,
     pub(crate) client_id: Option<String>,
     pub(crate) client_secret: Option<Secret>,
     pub(crate) scope: Option<String>,
@@ -206,7 +205,6 @@ fn sasl(reader: &Reader<'_>) -> Result<Sasl, ConfigError> {
     let owned = |key: &str| reader.text(key).map(str::to_owned);
     let oauth = OAuth {
         token_endpoint: owned("sasl.oauthbearer.token.endpoint.url"),
-        allowed_urls: reader.list(super::keys::ALLOWED_URLS),
         client_id: owned("sasl.oauthbearer.client.credentials.client.id"),
         client_secret: reader.text("sasl.oauthbearer.client.credentials.client.secret").map(Secret::new),
         scope: owned("sasl.oauthbearer.scope"),

@@ -11,6 +11,7 @@ use mirror_files::mm2::Mm2;
 use mirror_files::{FileError, Finding, Flow, Severity, properties, strimzi};
 
 use super::secrets::SecretTexts;
+use crate::java_options::allow_oauth_urls_of;
 
 /// What the command line says beside the file.
 #[derive(Debug, Default)]
@@ -105,10 +106,11 @@ impl Mirroring {
         self.findings.iter().filter(|finding| finding.severity == Severity::Error)
     }
 
-    /// The worker of a flow.
+    /// The worker of a flow. What it allows to its clients is allowed from now on.
     pub(crate) fn worker(&self, flow: &Flow) -> Result<WorkerConfig, FileError> {
         let properties = flow.worker.to_config();
-        WorkerConfig::from_properties_with(properties, self.secrets.as_ref()).map_err(|error| {
+        let worker = WorkerConfig::from_properties_with(properties, self.secrets.as_ref());
+        worker.inspect(allow_oauth_urls_of).map_err(|error| {
             let of = |key: &str| flow.worker.line(key);
             let line = match &error {
                 WorkerConfigError::Problems(problems) => problems.iter().find_map(|problem| of(&problem.key)),
