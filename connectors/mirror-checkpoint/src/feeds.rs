@@ -76,7 +76,7 @@ impl<S: Default + Send + 'static> Feed<S> {
         let producer = ProducerOptions { idempotence: false, ..producer };
         let store = Arc::clone(&self.store);
         let deliver = move |record: LogRecord| fold(&mut store.lock().unwrap_or_else(PoisonError::into_inner), &record);
-        match KafkaLog::open(cluster, &self.topic, fetcher, producer, deliver).await {
+        match KafkaLog::open(cluster, &self.topic, fetcher, producer, Box::new(deliver)).await {
             Ok(log) => {
                 info!(topic = self.topic, "following topic");
                 Ok(Some(log))

@@ -36,6 +36,7 @@ use std::sync::Arc;
 
 use connect_api::ConnectError;
 use connect_api::config::{ConfigDef, ConfigMap, ConfigProblem, TypedConfig};
+use connect_api::plugin::DynSourcePlugin;
 use connect_api::record::{SourceOffset, SourcePartition};
 use connect_api::source::{ConnectorContext, SourcePlugin, SourceTaskContext};
 use mirror::alter_offsets::validate_checkpoint_offsets;
@@ -46,6 +47,12 @@ use task::MirrorCheckpointTask;
 
 /// The plug-in.
 pub struct MirrorCheckpoint;
+
+/// The plug-in as an object, so that the connector is compiled in its own crate.
+#[must_use]
+pub fn plugin() -> Arc<dyn DynSourcePlugin> {
+    Arc::new(MirrorCheckpoint)
+}
 
 impl SourcePlugin for MirrorCheckpoint {
     type Connector = MirrorCheckpointConnector;

@@ -9,6 +9,7 @@ use std::time::Duration;
 use connect_api::ConnectError;
 use connect_api::config::{ConfigDef, ConfigMap, ConfigProblem, TypedConfig};
 use connect_api::data::Value;
+use connect_api::plugin::DynSourcePlugin;
 use connect_api::record::{Polled, SourceOffset, SourcePartition, SourceRecord};
 use connect_api::source::{ConnectorContext, SourceConnector, SourcePlugin, SourceTask, SourceTaskContext};
 use kafka_client::admin::{Admin, NewTopic};
@@ -25,6 +26,12 @@ use tracing::{info, warn};
 
 /// The plug-in.
 pub struct MirrorHeartbeat;
+
+/// The plug-in as an object, so that the connector is compiled in its own crate.
+#[must_use]
+pub fn plugin() -> Arc<dyn DynSourcePlugin> {
+    Arc::new(MirrorHeartbeat)
+}
 
 impl SourcePlugin for MirrorHeartbeat {
     type Connector = MirrorHeartbeatConnector;

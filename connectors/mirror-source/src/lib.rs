@@ -45,6 +45,7 @@ use std::sync::Arc;
 
 use connect_api::ConnectError;
 use connect_api::config::{ConfigDef, ConfigMap, ConfigProblem};
+use connect_api::plugin::DynSourcePlugin;
 use connect_api::record::{SourceOffset, SourcePartition};
 use connect_api::source::{ConnectorContext, ExactlyOnceSupport, SourcePlugin, SourceTaskContext};
 use kafka_client::Budget;
@@ -58,12 +59,11 @@ pub struct MirrorSource {
     budget: Budget,
 }
 
-impl MirrorSource {
-    /// The plug-in of a worker whose tasks together hold at most `budget` between two brokers.
-    #[must_use]
-    pub fn new(budget: Budget) -> Self {
-        Self { budget }
-    }
+/// The plug-in of a worker whose tasks together hold at most `budget` between two brokers. An object already here, so that the
+/// connector is compiled in its own crate.
+#[must_use]
+pub fn plugin(budget: Budget) -> Arc<dyn DynSourcePlugin> {
+    Arc::new(MirrorSource { budget })
 }
 
 impl SourcePlugin for MirrorSource {
@@ -132,7 +132,7 @@ mod tests {
         ];
         let mut config: ConfigMap = given.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
         let problems = |config: &ConfigMap| {
-            let problems = MirrorSource::new(Budget::new(Budget::MIN_BYTES)).validate(config);
+            let problems = plugin(Budget::new(Budget::MIN_BYTES)).validate(config);
             problems.into_iter().map(|problem| problem.key).collect::<Vec<_>>()
         };
 

@@ -179,7 +179,9 @@ pub(crate) async fn read(config: &ConfigMap, role: ClientRole, topic: &str) -> R
     };
     let opening = async {
         loop {
-            match KafkaLog::open(cluster.clone(), topic, fetcher.clone(), producer.clone(), fold.clone()).await {
+            match KafkaLog::open(cluster.clone(), topic, fetcher.clone(), producer.clone(), Box::new(fold.clone()))
+                .await
+            {
                 Err(ProduceError::Client(error)) if error.code() == Some(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION) => {
                     sleep(Duration::from_millis(200)).await;
                 }

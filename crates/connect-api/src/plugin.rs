@@ -131,8 +131,8 @@ pub struct PluginRegistry {
 impl PluginRegistry {
     /// The same registry with one more source connector.
     #[must_use]
-    pub fn with_source(mut self, plugin: impl SourcePlugin) -> Self {
-        self.sources.push(Arc::new(plugin));
+    pub fn with_source(mut self, plugin: Arc<dyn DynSourcePlugin>) -> Self {
+        self.sources.push(plugin);
         self
     }
 

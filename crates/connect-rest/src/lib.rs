@@ -35,5 +35,5 @@ mod tls;
 pub use flows::{FlowServices, flow_path};
 pub use forward::HttpPeers;
 pub use options::{RestOptions, Surface};
-pub use server::{Server, bind};
+pub use server::{Server, Serving, bind};
 pub use tls::{ClientTls, TlsSource};

@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,6 +29,9 @@ pub struct Server {
     tls: Option<TlsSource<ServerConfig>>,
     options: RestOptions,
 }
+
+/// A server at work.
+pub type Serving = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// Binds a listener.
 pub async fn bind(host: &str, port: u16) -> io::Result<Server> {
@@ -58,55 +62,57 @@ impl Server {
     }
 
     /// Serves until `stop` resolves, then lets running requests end.
-    pub async fn serve(self, service: Arc<dyn HerderService>, stop: impl Future<Output = ()>) {
+    pub fn serve(self, service: Arc<dyn HerderService>, stop: impl Future<Output = ()> + Send + 'static) -> Serving {
         let router = router(service, self.options.clone(), self.scheme());
-        self.serve_router(router, stop).await;
+        self.serve_router(router, Box::pin(stop))
     }
 
     /// Serves the workers of MirrorMaker's dedicated mode to each other until `stop` resolves.
-    pub async fn serve_flows(self, flows: FlowServices, stop: impl Future<Output = ()>) {
+    pub fn serve_flows(self, flows: FlowServices, stop: impl Future<Output = ()> + Send + 'static) -> Serving {
         let router = flows::router(flows, &self.options, self.scheme());
-        self.serve_router(router, stop).await;
+        self.serve_router(router, Box::pin(stop))
     }
 
     fn scheme(&self) -> &'static str {
         if self.tls.is_some() { "https" } else { "http" }
     }
 
-    async fn serve_router(self, router: TrimmedRouter, stop: impl Future<Output = ()>) {
-        let read_timeout = self.options.read_timeout;
-        let graceful = GracefulShutdown::new();
-        tokio::pin!(stop);
-        loop {
-            let stream = tokio::select! {
-                () = &mut stop => break,
-                accepted = self.listener.accept() => match accepted {
-                    Ok((stream, _)) => stream,
-                    Err(error) => {
-                        // Out of file handles, most likely: wait for some to come back instead of spinning.
-                        warn!(%error, "cannot accept a REST connection");
-                        tokio::time::sleep(Duration::from_millis(100)).await;
-                        continue;
-                    }
-                },
-            };
-            let connection = Connection { router: router.clone(), read_timeout, watcher: graceful.watcher() };
-            let tls = self.tls.clone();
-            tokio::spawn(async move {
-                match tls {
-                    None => connection.serve(stream).await,
-                    // The handshake waits for the client: nobody else may wait with it.
-                    Some(tls) => match tokio::time::timeout(read_timeout, handshake(&tls, stream)).await {
-                        Ok(Ok(stream)) => connection.serve(stream).await,
-                        Ok(Err(error)) => debug!(%error, "TLS handshake failed"),
-                        Err(_) => debug!("TLS handshake took too long"),
+    // The future is boxed here, so that the server is compiled in its own crate.
+    fn serve_router(self, router: TrimmedRouter, mut stop: Serving) -> Serving {
+        Box::pin(async move {
+            let read_timeout = self.options.read_timeout;
+            let graceful = GracefulShutdown::new();
+            loop {
+                let stream = tokio::select! {
+                    () = &mut stop => break,
+                    accepted = self.listener.accept() => match accepted {
+                        Ok((stream, _)) => stream,
+                        Err(error) => {
+                            // Out of file handles, most likely: wait for some to come back instead of spinning.
+                            warn!(%error, "cannot accept a REST connection");
+                            tokio::time::sleep(Duration::from_millis(100)).await;
+                            continue;
+                        }
                     },
-                }
-            });
-        }
-        if tokio::time::timeout(Duration::from_secs(5), graceful.shutdown()).await.is_err() {
-            warn!("REST requests were still running at shutdown");
-        }
+                };
+                let connection = Connection { router: router.clone(), read_timeout, watcher: graceful.watcher() };
+                let tls = self.tls.clone();
+                tokio::spawn(async move {
+                    match tls {
+                        None => connection.serve(stream).await,
+                        // The handshake waits for the client: nobody else may wait with it.
+                        Some(tls) => match tokio::time::timeout(read_timeout, handshake(&tls, stream)).await {
+                            Ok(Ok(stream)) => connection.serve(stream).await,
+                            Ok(Err(error)) => debug!(%error, "TLS handshake failed"),
+                            Err(_) => debug!("TLS handshake took too long"),
+                        },
+                    }
+                });
+            }
+            if tokio::time::timeout(Duration::from_secs(5), graceful.shutdown()).await.is_err() {
+                warn!("REST requests were still running at shutdown");
+            }
+        })
     }
 }
 

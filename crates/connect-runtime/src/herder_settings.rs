@@ -61,12 +61,14 @@ fn millis(duration: Duration) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::test_plugin::{CLASS, TestPlugin, Witness};
 
     #[test]
     fn the_herder_knows_every_name_under_which_the_registry_finds_a_plug_in() {
-        let plugins = PluginRegistry::default().with_source(TestPlugin(Witness::default()));
+        let plugins = PluginRegistry::default().with_source(Arc::new(TestPlugin(Witness::default())));
 
         for name in [CLASS, "TestSourceConnector", "TestSource"] {
             assert!(plugins.source(name).is_some() && connectors(&plugins).contains_key(name), "{name}");

@@ -179,7 +179,7 @@ mod tests {
     /// A service whose herder never comes to its queue.
     fn service(extra: &[(&str, &str)]) -> (Service, mpsc::Receiver<Submitted>) {
         let worker = Arc::new(worker_config(extra));
-        let plugins = PluginRegistry::default().with_source(TestPlugin(Witness::default()));
+        let plugins = PluginRegistry::default().with_source(Arc::new(TestPlugin(Witness::default())));
         let (commands, queue) = mpsc::channel(1);
         let herder = Herder::new(herder_settings::settings(&worker, &plugins));
         let offsets = OffsetStore::new().0;

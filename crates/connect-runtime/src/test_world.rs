@@ -101,7 +101,7 @@ impl World {
         let tools = Tools {
             environment: Arc::new(TaskEnvironment::new(Arc::clone(&worker), offsets, budget)),
             worker,
-            plugins: PluginRegistry::default().with_source(TestPlugin(self.witness.clone())),
+            plugins: PluginRegistry::default().with_source(Arc::new(TestPlugin(self.witness.clone()))),
             task_body,
             peers: Arc::new(Peers(Arc::clone(&self.sent))),
             loggers: Arc::new(Loggers::new(Level::Info, |_| {})),

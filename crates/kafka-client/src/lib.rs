@@ -11,6 +11,7 @@
 
 pub mod admin;
 mod auth;
+mod boxed;
 pub mod budget;
 pub mod cluster;
 pub mod codes;
@@ -26,6 +27,7 @@ pub mod tls;
 mod topic_partition;
 
 pub use admin::{Admin, BrokerError};
+pub use boxed::BoxFuture;
 pub use budget::{Budget, BudgetPermit};
 pub use cluster::{Cluster, CoordinatorKind, Metadata, Purpose};
 pub use codes::{Class, ErrorCode};

@@ -12,9 +12,10 @@
 //!   versions that switch to transactions v2 (KIP-890) or two-phase commit (KIP-939).
 
 use bytes::{BufMut, Bytes, BytesMut};
-use kafka_protocol::messages::{self, ApiKey, RequestHeader, ResponseHeader};
+use kafka_protocol::messages::{self, ApiKey, RequestHeader};
 use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion, StrBytes};
 
+use crate::connection::decode;
 use crate::error::ClientError;
 
 /// The APIs by name.
@@ -33,6 +34,15 @@ pub trait KafkaRequest: Encodable + HeaderVersion + Send + 'static {
 
     /// How long the broker asks us to stay quiet (KIP-219), in milliseconds.
     fn throttle_time_ms(response: &Self::Response) -> i32;
+
+    /// The whole request frame, see [`frame_start`]. A method of each request, as is [`KafkaRequest::read`], so that
+    /// its generated code is compiled once, here, and not again by every crate that sends one.
+    #[doc(hidden)]
+    fn frame(&self, version: i16, client_id: &str) -> Result<BytesMut, ClientError>;
+
+    /// The answer of `version` out of a frame, whose lengths are not believed before they are seen.
+    #[doc(hidden)]
+    fn read(frame: Bytes, version: i16) -> Result<Self::Response, ClientError>;
 }
 
 macro_rules! requests {
@@ -45,6 +55,12 @@ macro_rules! requests {
                 type Response = messages::$response;
                 fn throttle_time_ms(_response: &Self::Response) -> i32 {
                     0 $( + _response.$throttle )?
+                }
+                fn frame(&self, version: i16, client_id: &str) -> Result<BytesMut, ClientError> {
+                    whole_frame(self, version, client_id)
+                }
+                fn read(frame: Bytes, version: i16) -> Result<Self::Response, ClientError> {
+                    decode::checked::<Self>(frame, version)
                 }
             }
         )*
@@ -118,18 +134,10 @@ pub(crate) fn frame_start(
     Ok(frame)
 }
 
-/// A whole request frame, see [`frame_start`].
-pub(crate) fn frame<R: KafkaRequest>(request: &R, version: i16, client_id: &str) -> Result<BytesMut, ClientError> {
+fn whole_frame<R: KafkaRequest>(request: &R, version: i16, client_id: &str) -> Result<BytesMut, ClientError> {
     let mut frame = frame_start(R::API, version, R::header_version(version), client_id)?;
     request.encode(&mut frame, version).map_err(|e| ClientError::protocol(R::API, format!("{e:#}")))?;
     Ok(frame)
-}
-
-/// Reads an answer out of a response frame (without the size). Records stay slices of the frame.
-pub(crate) fn decode<R: KafkaRequest>(mut frame: Bytes, version: i16) -> Result<R::Response, ClientError> {
-    let malformed = |e| ClientError::protocol(R::API, format!("malformed response in version {version}: {e:#}"));
-    ResponseHeader::decode(&mut frame, R::Response::header_version(version)).map_err(malformed)?;
-    R::Response::decode(&mut frame, version).map_err(malformed)
 }
 
 #[cfg(test)]

@@ -112,9 +112,14 @@ impl EmbeddedKafka {
             controls: Controls::default(),
             options,
         });
+        Ok(Self::serve(broker, listener))
+    }
+
+    // Not async, so that the broker is compiled in its own crate.
+    fn serve(broker: Arc<Broker>, listener: TcpListener) -> Self {
         let serving = tokio::spawn(server::serve(listener, Arc::clone(&broker)));
         let ticking = tokio::spawn(tick(Arc::clone(&broker)));
-        Ok(Self { broker, tasks: [serving, ticking] })
+        Self { broker, tasks: [serving, ticking] }
     }
 
     /// `127.0.0.1:port`, as in `bootstrap.servers`.

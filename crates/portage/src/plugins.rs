@@ -2,14 +2,11 @@
 
 use connect_api::PluginRegistry;
 use kafka_client::Budget;
-use mirror_checkpoint::MirrorCheckpoint;
-use mirror_heartbeat::MirrorHeartbeat;
-use mirror_source::MirrorSource;
 
 /// The list. `budget` bounds what all tasks together hold between two brokers.
 pub(crate) fn plugins(budget: &Budget) -> PluginRegistry {
     PluginRegistry::default()
-        .with_source(MirrorSource::new(budget.clone()))
-        .with_source(MirrorCheckpoint)
-        .with_source(MirrorHeartbeat)
+        .with_source(mirror_source::plugin(budget.clone()))
+        .with_source(mirror_checkpoint::plugin())
+        .with_source(mirror_heartbeat::plugin())
 }

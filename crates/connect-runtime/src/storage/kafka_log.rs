@@ -40,7 +40,7 @@ pub(crate) async fn open(
         let kafka_client::log::LogRecord { offset, timestamp_ms, key, value, .. } = record;
         deliver(LogRecord { offset, timestamp_ms, key, value });
     };
-    KafkaLog::open(cluster, topic, fetcher, producer, deliver).await
+    KafkaLog::open(cluster, topic, fetcher, producer, Box::new(deliver)).await
 }
 
 /// Serves a log until nobody asks any more. Appends are made one after the other, reads beside them.

@@ -183,12 +183,14 @@ fn undeclared(name: String, errors: Vec<String>) -> ConfigValue {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::test_plugin::{CLASS, TestPlugin, Witness, config};
     use crate::test_world::worker_config;
 
     fn report(worker: &[(&str, &str)], keys: &[(&str, &str)]) -> ConfigReport {
-        let registry = PluginRegistry::default().with_source(TestPlugin(Witness::default()));
+        let registry = PluginRegistry::default().with_source(Arc::new(TestPlugin(Witness::default())));
         validate(&registry, &worker_config(worker), CLASS, &config(keys)).unwrap()
     }
 

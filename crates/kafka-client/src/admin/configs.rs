@@ -10,6 +10,7 @@ use kafka_protocol::messages::{DescribeConfigsRequest, IncrementalAlterConfigsRe
 use super::batch::{Batch, Results};
 use super::kinds::ConfigSource;
 use super::{Admin, BrokerError, text};
+use crate::BoxFuture;
 use crate::cluster::Purpose;
 use crate::connection::Connection;
 use crate::error::ClientError;
@@ -99,88 +100,92 @@ impl ConfigResource {
 
 impl Admin {
     /// The whole configurations of `resources`, entries by name.
-    pub async fn describe_configs(
-        &self,
-        resources: &[ConfigResource],
-    ) -> Result<Results<ConfigResource, BTreeMap<String, ConfigEntry>>, ClientError> {
-        let items = resources.iter().map(|resource| (resource.clone(), ()));
-        let mut batch = Batch::new(self, "DescribeConfigs", items);
-        while let Some(pending) = batch.pending() {
-            let attempt = async {
-                let mut underway = Vec::new();
-                for (connection, resources) in self.by_broker(pending.keys()).await? {
-                    let resource = |resource: &&ConfigResource| {
-                        DescribeConfigsResource::default()
-                            .with_resource_type(resource.code())
-                            .with_resource_name(text(&resource.name()))
-                            .with_configuration_keys(None)
-                    };
-                    let request =
-                        DescribeConfigsRequest::default().with_resources(resources.iter().map(resource).collect());
-                    underway.push(connection.start(|_| Ok(request), connection.request_timeout()).await?);
-                }
-                let mut results = Vec::new();
-                for answer in underway {
-                    for result in answer.await?.results {
-                        let Some(resource) = ConfigResource::from_wire(result.resource_type, &result.resource_name)
-                        else {
-                            continue;
+    pub fn describe_configs<'a>(
+        &'a self,
+        resources: &'a [ConfigResource],
+    ) -> BoxFuture<'a, Result<Results<ConfigResource, BTreeMap<String, ConfigEntry>>, ClientError>> {
+        Box::pin(async move {
+            let items = resources.iter().map(|resource| (resource.clone(), ()));
+            let mut batch = Batch::new(self, "DescribeConfigs", items);
+            while let Some(pending) = batch.pending() {
+                let attempt = async {
+                    let mut underway = Vec::new();
+                    for (connection, resources) in self.by_broker(pending.keys()).await? {
+                        let resource = |resource: &&ConfigResource| {
+                            DescribeConfigsResource::default()
+                                .with_resource_type(resource.code())
+                                .with_resource_name(text(&resource.name()))
+                                .with_configuration_keys(None)
                         };
-                        let checked = BrokerError::check(result.error_code, result.error_message.as_ref());
-                        results.push((resource, checked.map(|()| result.configs.iter().map(entry).collect())));
+                        let request =
+                            DescribeConfigsRequest::default().with_resources(resources.iter().map(resource).collect());
+                        underway.push(connection.start(|_| Ok(request), connection.request_timeout()).await?);
                     }
-                }
-                Ok(results)
-            };
-            let results = batch.bounded(attempt).await;
-            batch.absorb(results).await?;
-        }
-        Ok(batch.results())
+                    let mut results = Vec::new();
+                    for answer in underway {
+                        for result in answer.await?.results {
+                            let Some(resource) = ConfigResource::from_wire(result.resource_type, &result.resource_name)
+                            else {
+                                continue;
+                            };
+                            let checked = BrokerError::check(result.error_code, result.error_message.as_ref());
+                            results.push((resource, checked.map(|()| result.configs.iter().map(entry).collect())));
+                        }
+                    }
+                    Ok(results)
+                };
+                let results = batch.bounded(attempt).await;
+                batch.absorb(results).await?;
+            }
+            Ok(batch.results())
+        })
     }
 
     /// Changes single entries and leaves the others alone.
     ///
     /// # Errors
     /// [`ClientError::UnsupportedVersion`] from brokers before Kafka 2.3.
-    pub async fn incremental_alter_configs(
-        &self,
-        changes: &BTreeMap<ConfigResource, Vec<AlterConfig>>,
+    pub fn incremental_alter_configs<'a>(
+        &'a self,
+        changes: &'a BTreeMap<ConfigResource, Vec<AlterConfig>>,
         validate_only: bool,
-    ) -> Result<Results<ConfigResource, ()>, ClientError> {
-        let items = changes.iter().map(|(resource, changes)| (resource.clone(), changes));
-        let mut batch = Batch::new(self, "IncrementalAlterConfigs", items);
-        while let Some(pending) = batch.pending() {
-            let attempt = async {
-                let mut underway = Vec::new();
-                for (connection, resources) in self.by_broker(pending.keys()).await? {
-                    let resources = resources.iter().filter_map(|resource| {
-                        let changes = pending.get(*resource)?;
-                        Some(
-                            AlterConfigsResource::default()
-                                .with_resource_type(resource.code())
-                                .with_resource_name(text(&resource.name()))
-                                .with_configs(changes.iter().map(alterable).collect()),
-                        )
-                    });
-                    let request = IncrementalAlterConfigsRequest::default()
-                        .with_resources(resources.collect())
-                        .with_validate_only(validate_only);
-                    underway.push(connection.start(|_| Ok(request), connection.request_timeout()).await?);
-                }
-                let mut results = Vec::new();
-                for answer in underway {
-                    for result in answer.await?.responses {
-                        let checked = BrokerError::check(result.error_code, result.error_message.as_ref());
-                        let resource = ConfigResource::from_wire(result.resource_type, &result.resource_name);
-                        results.extend(resource.map(|resource| (resource, checked)));
+    ) -> BoxFuture<'a, Result<Results<ConfigResource, ()>, ClientError>> {
+        Box::pin(async move {
+            let items = changes.iter().map(|(resource, changes)| (resource.clone(), changes));
+            let mut batch = Batch::new(self, "IncrementalAlterConfigs", items);
+            while let Some(pending) = batch.pending() {
+                let attempt = async {
+                    let mut underway = Vec::new();
+                    for (connection, resources) in self.by_broker(pending.keys()).await? {
+                        let resources = resources.iter().filter_map(|resource| {
+                            let changes = pending.get(*resource)?;
+                            Some(
+                                AlterConfigsResource::default()
+                                    .with_resource_type(resource.code())
+                                    .with_resource_name(text(&resource.name()))
+                                    .with_configs(changes.iter().map(alterable).collect()),
+                            )
+                        });
+                        let request = IncrementalAlterConfigsRequest::default()
+                            .with_resources(resources.collect())
+                            .with_validate_only(validate_only);
+                        underway.push(connection.start(|_| Ok(request), connection.request_timeout()).await?);
                     }
-                }
-                Ok(results)
-            };
-            let results = batch.bounded(attempt).await;
-            batch.absorb(results).await?;
-        }
-        Ok(batch.results())
+                    let mut results = Vec::new();
+                    for answer in underway {
+                        for result in answer.await?.responses {
+                            let checked = BrokerError::check(result.error_code, result.error_message.as_ref());
+                            let resource = ConfigResource::from_wire(result.resource_type, &result.resource_name);
+                            results.extend(resource.map(|resource| (resource, checked)));
+                        }
+                    }
+                    Ok(results)
+                };
+                let results = batch.bounded(attempt).await;
+                batch.absorb(results).await?;
+            }
+            Ok(batch.results())
+        })
     }
 
     /// Who has to be asked about what.

@@ -11,6 +11,7 @@ use tracing::warn;
 
 use super::batch::{Batch, Results, fail};
 use super::{Admin, BrokerError, text, topic_name};
+use crate::BoxFuture;
 use crate::TopicPartition;
 use crate::cluster::CoordinatorKind;
 use crate::codes::ErrorCode;
@@ -39,69 +40,75 @@ const STABLE_VERSION: i16 = 7;
 impl Admin {
     /// All committed offsets of some groups. A group that does not exist has none. With
     /// `require_stable`, offsets under an open transaction are waited for.
-    pub async fn list_group_offsets(
-        &self,
-        groups: &[&str],
+    pub fn list_group_offsets<'a>(
+        &'a self,
+        groups: &'a [&'a str],
         require_stable: bool,
-    ) -> Result<Results<String, GroupOffsets>, ClientError> {
-        let mut batch = Batch::new(self, "OffsetFetch", groups.iter().map(|group| ((*group).to_owned(), ())));
-        while let Some(pending) = batch.pending() {
-            let attempt = async {
-                let mut results = Vec::new();
-                let mut underway = Vec::new();
-                for (connection, groups) in self.by_coordinator(pending.keys(), &mut results).await? {
-                    let many = connection.version_of(ApiKey::OffsetFetch).is_some_and(|v| v >= MANY_GROUPS_VERSION);
-                    let size = if many { groups.len() } else { 1 };
-                    for groups in groups.chunks(size) {
-                        let fill = |version| Ok(offset_fetch(groups, require_stable, version));
-                        match connection.start(fill, connection.request_timeout()).await {
-                            Ok(answer) => underway.push((groups.to_vec(), answer)),
-                            Err(error) => fail(&mut results, groups.to_vec(), error)?,
+    ) -> BoxFuture<'a, Result<Results<String, GroupOffsets>, ClientError>> {
+        Box::pin(async move {
+            let mut batch = Batch::new(self, "OffsetFetch", groups.iter().map(|group| ((*group).to_owned(), ())));
+            while let Some(pending) = batch.pending() {
+                let attempt = async {
+                    let mut results = Vec::new();
+                    let mut underway = Vec::new();
+                    for (connection, groups) in self.by_coordinator(pending.keys(), &mut results).await? {
+                        let many = connection.version_of(ApiKey::OffsetFetch).is_some_and(|v| v >= MANY_GROUPS_VERSION);
+                        let size = if many { groups.len() } else { 1 };
+                        for groups in groups.chunks(size) {
+                            let fill = |version| Ok(offset_fetch(groups, require_stable, version));
+                            match connection.start(fill, connection.request_timeout()).await {
+                                Ok(answer) => underway.push((groups.to_vec(), answer)),
+                                Err(error) => fail(&mut results, groups.to_vec(), error)?,
+                            }
                         }
                     }
-                }
-                for (groups, answer) in underway {
-                    match answer.await {
-                        Ok(response) => results.extend(offsets(response, &groups)),
-                        Err(error) => fail(&mut results, groups, error)?,
+                    for (groups, answer) in underway {
+                        match answer.await {
+                            Ok(response) => results.extend(offsets(response, &groups)),
+                            Err(error) => fail(&mut results, groups, error)?,
+                        }
                     }
-                }
-                Ok(results)
-            };
-            let results = batch.bounded(attempt).await;
-            batch.absorb(results).await?;
-        }
-        Ok(batch.results())
+                    Ok(results)
+                };
+                let results = batch.bounded(attempt).await;
+                batch.absorb(results).await?;
+            }
+            Ok(batch.results())
+        })
     }
 
     /// Commits offsets in the name of a group that has no members now.
     ///
     /// # Errors
     /// By partition; `UNKNOWN_MEMBER_ID` on all of them if the group has members.
-    pub async fn alter_group_offsets(
-        &self,
-        group: &str,
-        offsets: &GroupOffsets,
-    ) -> Result<Results<TopicPartition, ()>, ClientError> {
-        let items = offsets.iter().map(|(partition, offset)| (partition.clone(), offset));
-        let mut batch = Batch::new(self, "OffsetCommit", items);
-        while let Some(pending) = batch.pending() {
-            let attempt = async {
-                let purpose = crate::cluster::Purpose::Control;
-                let connection = self.cluster.coordinator_for(CoordinatorKind::Group, group, purpose).await?;
-                commit(&connection, group, pending).await
-            };
-            let results = batch.bounded(attempt).await;
-            let moved = match &results {
-                Ok(results) => results.iter().any(|(_, result)| result.as_ref().is_err_and(|e| e.code.is_retriable())),
-                Err(error) => error.is_retriable(),
-            };
-            if moved {
-                self.cluster.forget_coordinator(CoordinatorKind::Group, group);
+    pub fn alter_group_offsets<'a>(
+        &'a self,
+        group: &'a str,
+        offsets: &'a GroupOffsets,
+    ) -> BoxFuture<'a, Result<Results<TopicPartition, ()>, ClientError>> {
+        Box::pin(async move {
+            let items = offsets.iter().map(|(partition, offset)| (partition.clone(), offset));
+            let mut batch = Batch::new(self, "OffsetCommit", items);
+            while let Some(pending) = batch.pending() {
+                let attempt = async {
+                    let purpose = crate::cluster::Purpose::Control;
+                    let connection = self.cluster.coordinator_for(CoordinatorKind::Group, group, purpose).await?;
+                    commit(&connection, group, pending).await
+                };
+                let results = batch.bounded(attempt).await;
+                let moved = match &results {
+                    Ok(results) => {
+                        results.iter().any(|(_, result)| result.as_ref().is_err_and(|e| e.code.is_retriable()))
+                    }
+                    Err(error) => error.is_retriable(),
+                };
+                if moved {
+                    self.cluster.forget_coordinator(CoordinatorKind::Group, group);
+                }
+                batch.absorb(results).await?;
             }
-            batch.absorb(results).await?;
-        }
-        Ok(batch.results())
+            Ok(batch.results())
+        })
     }
 }
 

@@ -11,6 +11,7 @@ use kafka_protocol::messages::{
 
 use super::batch::{Batch, Results, fail};
 use super::{Admin, BrokerError, text};
+use crate::BoxFuture;
 use crate::TopicPartition;
 use crate::cluster::{CoordinatorKind, Purpose};
 use crate::codes::ErrorCode;
@@ -84,105 +85,113 @@ pub struct GroupMemberDescription {
 
 impl Admin {
     /// The groups of the cluster. Every broker knows its own; one that does not answer is named.
-    pub async fn list_groups(&self) -> Result<GroupListings, ClientError> {
-        let brokers = self.cluster.refresh().await?;
-        let items = brokers.brokers.keys().map(|node_id| (*node_id, ()));
-        let mut batch = Batch::new(self, "ListGroups", items);
-        while let Some(pending) = batch.pending() {
-            let attempt = async {
-                let mut results = Vec::new();
-                let mut underway = Vec::new();
-                for node_id in pending.keys() {
-                    let started = async {
-                        let connection = self.cluster.broker(*node_id, Purpose::Control).await?;
-                        connection.start(|_| Ok(ListGroupsRequest::default()), connection.request_timeout()).await
-                    };
-                    match started.await {
-                        Ok(answer) => underway.push((*node_id, answer)),
-                        Err(error) => fail(&mut results, [*node_id], error)?,
-                    }
-                }
-                for (node_id, answer) in underway {
-                    match answer.await {
-                        Ok(response) => {
-                            let listing =
-                                |group: &kafka_protocol::messages::list_groups_response::ListedGroup| GroupListing {
-                                    group_id: group.group_id.to_string(),
-                                    protocol_type: group.protocol_type.to_string(),
-                                    state: group.group_state.to_string(),
-                                    group_type: group.group_type.to_string(),
-                                };
-                            let groups: Vec<GroupListing> = response.groups.iter().map(listing).collect();
-                            let checked = BrokerError::check(response.error_code, None);
-                            results.push((node_id, checked.map(|()| groups)));
+    pub fn list_groups<'a>(&'a self) -> BoxFuture<'a, Result<GroupListings, ClientError>> {
+        Box::pin(async move {
+            let brokers = self.cluster.refresh().await?;
+            let items = brokers.brokers.keys().map(|node_id| (*node_id, ()));
+            let mut batch = Batch::new(self, "ListGroups", items);
+            while let Some(pending) = batch.pending() {
+                let attempt = async {
+                    let mut results = Vec::new();
+                    let mut underway = Vec::new();
+                    for node_id in pending.keys() {
+                        let started = async {
+                            let connection = self.cluster.broker(*node_id, Purpose::Control).await?;
+                            connection.start(|_| Ok(ListGroupsRequest::default()), connection.request_timeout()).await
+                        };
+                        match started.await {
+                            Ok(answer) => underway.push((*node_id, answer)),
+                            Err(error) => fail(&mut results, [*node_id], error)?,
                         }
-                        Err(error) => fail(&mut results, [node_id], error)?,
                     }
-                }
-                Ok(results)
-            };
-            let results = batch.bounded(attempt).await;
-            batch.absorb(results).await?;
-        }
-        let mut listings = GroupListings { groups: Vec::new(), errors: BTreeMap::new() };
-        for (node_id, result) in batch.results() {
-            match result {
-                Ok(groups) => listings.groups.extend(groups),
-                Err(error) => {
-                    let message = error.message.as_deref();
-                    let error = ClientError::broker(format!("ListGroups of broker {node_id}"), error.code, message);
-                    listings.errors.insert(node_id, error);
+                    for (node_id, answer) in underway {
+                        match answer.await {
+                            Ok(response) => {
+                                let listing = |group: &kafka_protocol::messages::list_groups_response::ListedGroup| {
+                                    GroupListing {
+                                        group_id: group.group_id.to_string(),
+                                        protocol_type: group.protocol_type.to_string(),
+                                        state: group.group_state.to_string(),
+                                        group_type: group.group_type.to_string(),
+                                    }
+                                };
+                                let groups: Vec<GroupListing> = response.groups.iter().map(listing).collect();
+                                let checked = BrokerError::check(response.error_code, None);
+                                results.push((node_id, checked.map(|()| groups)));
+                            }
+                            Err(error) => fail(&mut results, [node_id], error)?,
+                        }
+                    }
+                    Ok(results)
+                };
+                let results = batch.bounded(attempt).await;
+                batch.absorb(results).await?;
+            }
+            let mut listings = GroupListings { groups: Vec::new(), errors: BTreeMap::new() };
+            for (node_id, result) in batch.results() {
+                match result {
+                    Ok(groups) => listings.groups.extend(groups),
+                    Err(error) => {
+                        let message = error.message.as_deref();
+                        let error = ClientError::broker(format!("ListGroups of broker {node_id}"), error.code, message);
+                        listings.errors.insert(node_id, error);
+                    }
                 }
             }
-        }
-        Ok(listings)
+            Ok(listings)
+        })
     }
 
     /// State and members of some groups, classic ones and those of KIP-848. A group that does not
     /// exist is `GROUP_ID_NOT_FOUND`, from old brokers too, which call it dead.
-    pub async fn describe_groups(&self, ids: &[&str]) -> Result<Results<String, GroupDescription>, ClientError> {
-        let mut batch = Batch::new(self, "DescribeGroups", ids.iter().map(|id| ((*id).to_owned(), ())));
-        while let Some(pending) = batch.pending() {
-            let attempt = async {
-                let mut results = Vec::new();
-                for (connection, ids) in self.by_coordinator(pending.keys(), &mut results).await? {
-                    match describe_at(&connection, &ids).await {
-                        Ok(described) => results.extend(described),
-                        Err(error) => fail(&mut results, ids, error)?,
+    pub fn describe_groups<'a>(
+        &'a self,
+        ids: &'a [&'a str],
+    ) -> BoxFuture<'a, Result<Results<String, GroupDescription>, ClientError>> {
+        Box::pin(async move {
+            let mut batch = Batch::new(self, "DescribeGroups", ids.iter().map(|id| ((*id).to_owned(), ())));
+            while let Some(pending) = batch.pending() {
+                let attempt = async {
+                    let mut results = Vec::new();
+                    for (connection, ids) in self.by_coordinator(pending.keys(), &mut results).await? {
+                        match describe_at(&connection, &ids).await {
+                            Ok(described) => results.extend(described),
+                            Err(error) => fail(&mut results, ids, error)?,
+                        }
                     }
-                }
-                Ok(results)
-            };
-            let results = batch.bounded(attempt).await;
-            batch.absorb(results).await?;
-        }
-        Ok(batch.results())
+                    Ok(results)
+                };
+                let results = batch.bounded(attempt).await;
+                batch.absorb(results).await?;
+            }
+            Ok(batch.results())
+        })
     }
 
     /// Deletes groups with all their offsets; `NON_EMPTY_GROUP` if somebody is in them.
-    pub async fn delete_groups(&self, ids: &[&str]) -> Result<Results<String, ()>, ClientError> {
-        let mut batch = Batch::new(self, "DeleteGroups", ids.iter().map(|id| ((*id).to_owned(), ())));
-        while let Some(pending) = batch.pending() {
-            let attempt = async {
-                let mut results = Vec::new();
-                for (connection, ids) in self.by_coordinator(pending.keys(), &mut results).await? {
-                    let request = DeleteGroupsRequest::default().with_groups_names(group_ids(&ids));
-                    match connection.call(request).await {
-                        Ok(response) => results.extend(
-                            response
-                                .results
-                                .iter()
-                                .map(|group| (group.group_id.to_string(), BrokerError::check(group.error_code, None))),
-                        ),
-                        Err(error) => fail(&mut results, ids, error)?,
-                    }
-                }
-                Ok(results)
-            };
-            let results = batch.bounded(attempt).await;
-            batch.absorb(results).await?;
-        }
-        Ok(batch.results())
+    pub fn delete_groups<'a>(&'a self, ids: &'a [&'a str]) -> BoxFuture<'a, Result<Results<String, ()>, ClientError>> {
+        Box::pin(async move {
+            let mut batch = Batch::new(self, "DeleteGroups", ids.iter().map(|id| ((*id).to_owned(), ())));
+            while let Some(pending) = batch.pending() {
+                let attempt =
+                    async {
+                        let mut results = Vec::new();
+                        for (connection, ids) in self.by_coordinator(pending.keys(), &mut results).await? {
+                            let request = DeleteGroupsRequest::default().with_groups_names(group_ids(&ids));
+                            match connection.call(request).await {
+                                Ok(response) => results.extend(response.results.iter().map(|group| {
+                                    (group.group_id.to_string(), BrokerError::check(group.error_code, None))
+                                })),
+                                Err(error) => fail(&mut results, ids, error)?,
+                            }
+                        }
+                        Ok(results)
+                    };
+                let results = batch.bounded(attempt).await;
+                batch.absorb(results).await?;
+            }
+            Ok(batch.results())
+        })
     }
 
     /// Groups by coordinator, each looked up anew. Groups without one get their result at once.

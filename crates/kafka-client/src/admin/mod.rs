@@ -23,6 +23,7 @@ use kafka_protocol::protocol::StrBytes;
 use thiserror::Error;
 use tokio::time::Instant;
 
+use crate::BoxFuture;
 use crate::cluster::{Broker, Cluster};
 use crate::codes::ErrorCode;
 use crate::connection::Endpoint;
@@ -88,36 +89,39 @@ impl Admin {
     }
 
     /// Brokers, controller and id, asked now.
-    pub async fn describe_cluster(&self) -> Result<ClusterDescription, ClientError> {
-        self.cluster
-            .retry("DescribeCluster", self.deadline(), || async {
-                let connection = self.cluster.any().await?;
-                if connection.version_of(kafka_protocol::messages::ApiKey::DescribeCluster).is_none() {
-                    let metadata = self.cluster.fetch_metadata(Some(&[])).await?;
-                    return Ok(ClusterDescription {
-                        cluster_id: metadata.cluster_id,
-                        controller_id: metadata.controller_id,
-                        brokers: metadata.brokers,
-                    });
-                }
-                let response = connection.call(DescribeClusterRequest::default()).await?;
-                let message = response.error_message.as_deref();
-                ErrorCode(response.error_code)
-                    .ok()
-                    .map_err(|code| ClientError::broker("DescribeCluster", code, message))?;
-                let broker = |broker: &kafka_protocol::messages::describe_cluster_response::DescribeClusterBroker| {
-                    let (node_id, host) = (broker.broker_id.0, broker.host.to_string());
-                    let port = u16::try_from(broker.port).ok()?;
-                    let rack = broker.rack.as_ref().map(ToString::to_string);
-                    Some((node_id, Broker { endpoint: Endpoint { node_id, host, port }, rack }))
-                };
-                Ok(ClusterDescription {
-                    cluster_id: Some(response.cluster_id.to_string()),
-                    controller_id: Some(response.controller_id.0).filter(|id| *id >= 0),
-                    brokers: response.brokers.iter().filter_map(broker).collect(),
+    pub fn describe_cluster<'a>(&'a self) -> BoxFuture<'a, Result<ClusterDescription, ClientError>> {
+        Box::pin(async move {
+            self.cluster
+                .retry("DescribeCluster", self.deadline(), || async {
+                    let connection = self.cluster.any().await?;
+                    if connection.version_of(kafka_protocol::messages::ApiKey::DescribeCluster).is_none() {
+                        let metadata = self.cluster.fetch_metadata(Some(&[])).await?;
+                        return Ok(ClusterDescription {
+                            cluster_id: metadata.cluster_id,
+                            controller_id: metadata.controller_id,
+                            brokers: metadata.brokers,
+                        });
+                    }
+                    let response = connection.call(DescribeClusterRequest::default()).await?;
+                    let message = response.error_message.as_deref();
+                    ErrorCode(response.error_code)
+                        .ok()
+                        .map_err(|code| ClientError::broker("DescribeCluster", code, message))?;
+                    let broker =
+                        |broker: &kafka_protocol::messages::describe_cluster_response::DescribeClusterBroker| {
+                            let (node_id, host) = (broker.broker_id.0, broker.host.to_string());
+                            let port = u16::try_from(broker.port).ok()?;
+                            let rack = broker.rack.as_ref().map(ToString::to_string);
+                            Some((node_id, Broker { endpoint: Endpoint { node_id, host, port }, rack }))
+                        };
+                    Ok(ClusterDescription {
+                        cluster_id: Some(response.cluster_id.to_string()),
+                        controller_id: Some(response.controller_id.0).filter(|id| *id >= 0),
+                        brokers: response.brokers.iter().filter_map(broker).collect(),
+                    })
                 })
-            })
-            .await
+                .await
+        })
     }
 
     fn deadline(&self) -> Instant {

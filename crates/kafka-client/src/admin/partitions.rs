@@ -10,6 +10,7 @@ use kafka_protocol::messages::{DeleteRecordsRequest, ListOffsetsRequest, OffsetF
 
 use super::batch::{Batch, Results, fail};
 use super::{Admin, BrokerError, topic_name};
+use crate::BoxFuture;
 use crate::TopicPartition;
 use crate::cluster::{Metadata, Purpose};
 use crate::connection::{Connection, Pending};
@@ -67,130 +68,136 @@ type ByTopic<I> = BTreeMap<String, Vec<(i32, i32, I)>>;
 
 impl Admin {
     /// One offset of each partition.
-    pub async fn list_offsets(
-        &self,
-        wanted: &BTreeMap<TopicPartition, OffsetSpec>,
+    pub fn list_offsets<'a>(
+        &'a self,
+        wanted: &'a BTreeMap<TopicPartition, OffsetSpec>,
         isolation: Isolation,
-    ) -> Result<Results<TopicPartition, ListedOffset>, ClientError> {
-        let items = wanted.iter().map(|(partition, spec)| (partition.clone(), *spec));
-        let request = |topics: ByTopic<OffsetSpec>, version: i16| -> Result<_, ClientError> {
-            let mut request = ListOffsetsRequest::default().with_replica_id(BrokerId(-1));
-            if version >= 2 {
-                request.isolation_level = i8::from(isolation == Isolation::ReadCommitted);
-            }
-            for (name, partitions) in topics {
-                let mut topic = ListOffsetsTopic::default().with_name(topic_name(&name));
-                for (index, leader_epoch, spec) in partitions {
-                    let (timestamp, since) = spec.on_wire();
-                    if version < since {
-                        let reason = format!("{spec:?} needs version {since}, the broker has {version}");
-                        return Err(ClientError::protocol(ApiKey::ListOffsets, reason));
-                    }
-                    let mut partition =
-                        ListOffsetsPartition::default().with_partition_index(index).with_timestamp(timestamp);
-                    if version >= 4 {
-                        partition.current_leader_epoch = leader_epoch;
-                    }
-                    topic.partitions.push(partition);
+    ) -> BoxFuture<'a, Result<Results<TopicPartition, ListedOffset>, ClientError>> {
+        Box::pin(async move {
+            let items = wanted.iter().map(|(partition, spec)| (partition.clone(), *spec));
+            let request = |topics: ByTopic<OffsetSpec>, version: i16| -> Result<_, ClientError> {
+                let mut request = ListOffsetsRequest::default().with_replica_id(BrokerId(-1));
+                if version >= 2 {
+                    request.isolation_level = i8::from(isolation == Isolation::ReadCommitted);
                 }
-                request.topics.push(topic);
-            }
-            Ok(request)
-        };
-        self.at_leaders("ListOffsets", items, request, |response| {
-            let known = |value: i64| Some(value).filter(|value| *value >= 0);
-            let mut results = Vec::new();
-            for topic in response.topics {
-                for partition in topic.partitions {
-                    let listed = ListedOffset {
-                        offset: known(partition.offset),
-                        timestamp_ms: known(partition.timestamp),
-                        leader_epoch: Some(partition.leader_epoch).filter(|epoch| *epoch >= 0),
-                    };
-                    let key = TopicPartition::new(topic.name.as_str(), partition.partition_index);
-                    results.push((key, BrokerError::check(partition.error_code, None).map(|()| listed)));
+                for (name, partitions) in topics {
+                    let mut topic = ListOffsetsTopic::default().with_name(topic_name(&name));
+                    for (index, leader_epoch, spec) in partitions {
+                        let (timestamp, since) = spec.on_wire();
+                        if version < since {
+                            let reason = format!("{spec:?} needs version {since}, the broker has {version}");
+                            return Err(ClientError::protocol(ApiKey::ListOffsets, reason));
+                        }
+                        let mut partition =
+                            ListOffsetsPartition::default().with_partition_index(index).with_timestamp(timestamp);
+                        if version >= 4 {
+                            partition.current_leader_epoch = leader_epoch;
+                        }
+                        topic.partitions.push(partition);
+                    }
+                    request.topics.push(topic);
                 }
-            }
-            results
+                Ok(request)
+            };
+            self.at_leaders("ListOffsets", items, request, |response| {
+                let known = |value: i64| Some(value).filter(|value| *value >= 0);
+                let mut results = Vec::new();
+                for topic in response.topics {
+                    for partition in topic.partitions {
+                        let listed = ListedOffset {
+                            offset: known(partition.offset),
+                            timestamp_ms: known(partition.timestamp),
+                            leader_epoch: Some(partition.leader_epoch).filter(|epoch| *epoch >= 0),
+                        };
+                        let key = TopicPartition::new(topic.name.as_str(), partition.partition_index);
+                        results.push((key, BrokerError::check(partition.error_code, None).map(|()| listed)));
+                    }
+                }
+                results
+            })
+            .await
         })
-        .await
     }
 
     /// Where each partition's given leader epoch ends (KIP-320): an end below one's own position means
     /// that the log was cut and written anew.
-    pub async fn offset_for_leader_epoch(
-        &self,
-        wanted: &BTreeMap<TopicPartition, i32>,
-    ) -> Result<Results<TopicPartition, EpochEnd>, ClientError> {
-        let items = wanted.iter().map(|(partition, epoch)| (partition.clone(), *epoch));
-        let request = |topics: ByTopic<i32>, version: i16| {
-            let mut request = OffsetForLeaderEpochRequest::default();
-            if version >= 3 {
-                request.replica_id = BrokerId(-1);
-            }
-            for (name, partitions) in topics {
-                let partition = |(index, leader_epoch, epoch)| {
-                    OffsetForLeaderPartition::default()
-                        .with_partition(index)
-                        .with_current_leader_epoch(leader_epoch)
-                        .with_leader_epoch(epoch)
-                };
-                let topic = OffsetForLeaderTopic::default()
-                    .with_topic(topic_name(&name))
-                    .with_partitions(partitions.into_iter().map(partition).collect());
-                request.topics.push(topic);
-            }
-            Ok(request)
-        };
-        self.at_leaders("OffsetForLeaderEpoch", items, request, |response| {
-            let mut results = Vec::new();
-            for topic in response.topics {
-                for partition in topic.partitions {
-                    let end = EpochEnd {
-                        leader_epoch: Some(partition.leader_epoch).filter(|epoch| *epoch >= 0),
-                        end_offset: Some(partition.end_offset).filter(|offset| *offset >= 0),
-                    };
-                    let key = TopicPartition::new(topic.topic.as_str(), partition.partition);
-                    results.push((key, BrokerError::check(partition.error_code, None).map(|()| end)));
+    pub fn offset_for_leader_epoch<'a>(
+        &'a self,
+        wanted: &'a BTreeMap<TopicPartition, i32>,
+    ) -> BoxFuture<'a, Result<Results<TopicPartition, EpochEnd>, ClientError>> {
+        Box::pin(async move {
+            let items = wanted.iter().map(|(partition, epoch)| (partition.clone(), *epoch));
+            let request = |topics: ByTopic<i32>, version: i16| {
+                let mut request = OffsetForLeaderEpochRequest::default();
+                if version >= 3 {
+                    request.replica_id = BrokerId(-1);
                 }
-            }
-            results
+                for (name, partitions) in topics {
+                    let partition = |(index, leader_epoch, epoch)| {
+                        OffsetForLeaderPartition::default()
+                            .with_partition(index)
+                            .with_current_leader_epoch(leader_epoch)
+                            .with_leader_epoch(epoch)
+                    };
+                    let topic = OffsetForLeaderTopic::default()
+                        .with_topic(topic_name(&name))
+                        .with_partitions(partitions.into_iter().map(partition).collect());
+                    request.topics.push(topic);
+                }
+                Ok(request)
+            };
+            self.at_leaders("OffsetForLeaderEpoch", items, request, |response| {
+                let mut results = Vec::new();
+                for topic in response.topics {
+                    for partition in topic.partitions {
+                        let end = EpochEnd {
+                            leader_epoch: Some(partition.leader_epoch).filter(|epoch| *epoch >= 0),
+                            end_offset: Some(partition.end_offset).filter(|offset| *offset >= 0),
+                        };
+                        let key = TopicPartition::new(topic.topic.as_str(), partition.partition);
+                        results.push((key, BrokerError::check(partition.error_code, None).map(|()| end)));
+                    }
+                }
+                results
+            })
+            .await
         })
-        .await
     }
 
     /// Deletes the records below an offset of each partition (-1 for all there are). Returns where the
     /// logs begin afterwards.
-    pub async fn delete_records(
-        &self,
-        below: &BTreeMap<TopicPartition, i64>,
-    ) -> Result<Results<TopicPartition, i64>, ClientError> {
-        let items = below.iter().map(|(partition, offset)| (partition.clone(), *offset));
-        let request = |topics: ByTopic<i64>, _version| {
-            let topic = |(name, partitions): (String, Vec<(i32, i32, i64)>)| {
-                let partition = |(index, _, offset)| {
-                    DeleteRecordsPartition::default().with_partition_index(index).with_offset(offset)
+    pub fn delete_records<'a>(
+        &'a self,
+        below: &'a BTreeMap<TopicPartition, i64>,
+    ) -> BoxFuture<'a, Result<Results<TopicPartition, i64>, ClientError>> {
+        Box::pin(async move {
+            let items = below.iter().map(|(partition, offset)| (partition.clone(), *offset));
+            let request = |topics: ByTopic<i64>, _version| {
+                let topic = |(name, partitions): (String, Vec<(i32, i32, i64)>)| {
+                    let partition = |(index, _, offset)| {
+                        DeleteRecordsPartition::default().with_partition_index(index).with_offset(offset)
+                    };
+                    DeleteRecordsTopic::default()
+                        .with_name(topic_name(&name))
+                        .with_partitions(partitions.into_iter().map(partition).collect())
                 };
-                DeleteRecordsTopic::default()
-                    .with_name(topic_name(&name))
-                    .with_partitions(partitions.into_iter().map(partition).collect())
+                Ok(DeleteRecordsRequest::default()
+                    .with_topics(topics.into_iter().map(topic).collect())
+                    .with_timeout_ms(self.broker_timeout_ms()))
             };
-            Ok(DeleteRecordsRequest::default()
-                .with_topics(topics.into_iter().map(topic).collect())
-                .with_timeout_ms(self.broker_timeout_ms()))
-        };
-        self.at_leaders("DeleteRecords", items, request, |response| {
-            let mut results = Vec::new();
-            for topic in response.topics {
-                for partition in topic.partitions {
-                    let key = TopicPartition::new(topic.name.as_str(), partition.partition_index);
-                    let checked = BrokerError::check(partition.error_code, None);
-                    results.push((key, checked.map(|()| partition.low_watermark)));
+            self.at_leaders("DeleteRecords", items, request, |response| {
+                let mut results = Vec::new();
+                for topic in response.topics {
+                    for partition in topic.partitions {
+                        let key = TopicPartition::new(topic.name.as_str(), partition.partition_index);
+                        let checked = BrokerError::check(partition.error_code, None);
+                        results.push((key, checked.map(|()| partition.low_watermark)));
+                    }
                 }
-            }
-            results
+                results
+            })
+            .await
         })
-        .await
     }
 
     /// Sends one request to each leader, all at once, until every partition has its result.

@@ -12,6 +12,7 @@ use tracing::warn;
 use super::pool::{Pool, Purpose};
 use super::retry::{Backoff, chance};
 use super::{Cluster, Inner, Metadata, refresh};
+use crate::BoxFuture;
 use crate::config::ClientConfig;
 use crate::connection::{Connection, Connector, Endpoint, lock};
 use crate::error::ClientError;
@@ -23,24 +24,26 @@ impl Cluster {
     /// # Errors
     /// Refused credentials or certificates fail at once. Otherwise [`ClientError::Connect`] with the
     /// last reason.
-    pub async fn connect(config: ClientConfig) -> Result<Cluster, ClientError> {
-        warn_of_unknown_keys(&config);
-        let cluster = Cluster::unconnected(Connector::new(config)?);
-        let deadline = Instant::now() + cluster.config().api_timeout();
-        let backoff = Backoff::reconnects(cluster.config());
-        for failures in 1.. {
-            let error = match cluster.first_contact().await {
-                Ok(()) => break,
-                Err(error) => error,
-            };
-            let pause = backoff.pause(failures, chance());
-            if !error.is_retriable() || Instant::now() + pause >= deadline {
-                return Err(error);
+    pub fn connect(config: ClientConfig) -> BoxFuture<'static, Result<Cluster, ClientError>> {
+        Box::pin(async move {
+            warn_of_unknown_keys(&config);
+            let cluster = Cluster::unconnected(Connector::new(config)?);
+            let deadline = Instant::now() + cluster.config().api_timeout();
+            let backoff = Backoff::reconnects(cluster.config());
+            for failures in 1.. {
+                let error = match cluster.first_contact().await {
+                    Ok(()) => break,
+                    Err(error) => error,
+                };
+                let pause = backoff.pause(failures, chance());
+                if !error.is_retriable() || Instant::now() + pause >= deadline {
+                    return Err(error);
+                }
+                sleep(pause).await;
             }
-            sleep(pause).await;
-        }
-        tokio::spawn(refresh::keep_fresh(Arc::downgrade(&cluster.0)));
-        Ok(cluster)
+            tokio::spawn(refresh::keep_fresh(Arc::downgrade(&cluster.0)));
+            Ok(cluster)
+        })
     }
 
     pub(super) fn unconnected(connector: Connector) -> Cluster {
@@ -84,29 +87,31 @@ impl Cluster {
     }
 
     /// A connection to any broker: an open one if there is, else the first that answers.
-    pub async fn any(&self) -> Result<Connection, ClientError> {
-        self.check_open()?;
-        let metadata = self.metadata();
-        let mut node_ids: Vec<i32> = metadata.brokers.keys().copied().collect();
-        if !node_ids.is_empty() {
-            let first = (chance() * node_ids.len() as f64) as usize % node_ids.len();
-            node_ids.rotate_left(first);
-        }
-        if let Some(connection) = node_ids.iter().find_map(|node_id| self.0.pool.open(*node_id, Purpose::Control)) {
-            return Ok(connection);
-        }
-        let mut last = None;
-        for node_id in node_ids {
-            match self.broker(node_id, Purpose::Control).await {
-                Ok(connection) => return Ok(connection),
-                Err(error) if error.is_retriable() => last = Some(error),
-                Err(error) => return Err(error),
+    pub fn any<'a>(&'a self) -> BoxFuture<'a, Result<Connection, ClientError>> {
+        Box::pin(async move {
+            self.check_open()?;
+            let metadata = self.metadata();
+            let mut node_ids: Vec<i32> = metadata.brokers.keys().copied().collect();
+            if !node_ids.is_empty() {
+                let first = (chance() * node_ids.len() as f64) as usize % node_ids.len();
+                node_ids.rotate_left(first);
             }
-        }
-        match last {
-            Some(error) if !self.config().rebootstrap() => Err(error),
-            _ => self.bootstrap().await,
-        }
+            if let Some(connection) = node_ids.iter().find_map(|node_id| self.0.pool.open(*node_id, Purpose::Control)) {
+                return Ok(connection);
+            }
+            let mut last = None;
+            for node_id in node_ids {
+                match self.broker(node_id, Purpose::Control).await {
+                    Ok(connection) => return Ok(connection),
+                    Err(error) if error.is_retriable() => last = Some(error),
+                    Err(error) => return Err(error),
+                }
+            }
+            match last {
+                Some(error) if !self.config().rebootstrap() => Err(error),
+                _ => self.bootstrap().await,
+            }
+        })
     }
 }
 

@@ -8,6 +8,7 @@ use kafka_protocol::protocol::StrBytes;
 use tokio::time::Instant;
 
 use super::{Cluster, Purpose};
+use crate::BoxFuture;
 use crate::codes::ErrorCode;
 use crate::connection::{Connection, Endpoint, lock};
 use crate::error::ClientError;
@@ -41,32 +42,38 @@ impl Cluster {
     /// A connection to the coordinator of `key`, looked up once and remembered until
     /// [`Cluster::forget_coordinator`]. Asks once; `COORDINATOR_NOT_AVAILABLE` is for
     /// [`Cluster::retry_coordinator`] to wait out.
-    pub async fn coordinator(&self, kind: CoordinatorKind, key: &str) -> Result<Connection, ClientError> {
-        self.coordinator_for(kind, key, kind.purpose()).await
+    pub fn coordinator<'a>(
+        &'a self,
+        kind: CoordinatorKind,
+        key: &'a str,
+    ) -> BoxFuture<'a, Result<Connection, ClientError>> {
+        Box::pin(async move { self.coordinator_for(kind, key, kind.purpose()).await })
     }
 
     /// The same on a connection for another purpose: administration of a group must not share the
     /// connection of a member that waits in JoinGroup.
-    pub async fn coordinator_for(
-        &self,
+    pub fn coordinator_for<'a>(
+        &'a self,
         kind: CoordinatorKind,
-        key: &str,
+        key: &'a str,
         purpose: Purpose,
-    ) -> Result<Connection, ClientError> {
-        let known = lock(&self.0.coordinators).get(&(kind, key.to_owned())).cloned();
-        let endpoint = match known {
-            Some(endpoint) => endpoint,
-            None => {
-                let endpoint = self.find_coordinator(kind, key).await?;
-                lock(&self.0.coordinators).insert((kind, key.to_owned()), endpoint.clone());
-                endpoint
+    ) -> BoxFuture<'a, Result<Connection, ClientError>> {
+        Box::pin(async move {
+            let known = lock(&self.0.coordinators).get(&(kind, key.to_owned())).cloned();
+            let endpoint = match known {
+                Some(endpoint) => endpoint,
+                None => {
+                    let endpoint = self.find_coordinator(kind, key).await?;
+                    lock(&self.0.coordinators).insert((kind, key.to_owned()), endpoint.clone());
+                    endpoint
+                }
+            };
+            let connection = self.connect_to(&endpoint, purpose).await;
+            if connection.is_err() {
+                self.forget_coordinator(kind, key);
             }
-        };
-        let connection = self.connect_to(&endpoint, purpose).await;
-        if connection.is_err() {
-            self.forget_coordinator(kind, key);
-        }
-        connection
+            connection
+        })
     }
 
     /// Look the coordinator up again next time.

@@ -21,6 +21,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout_at};
 use tracing::debug;
 
+use crate::BoxFuture;
 use crate::config::ClientConfig;
 use crate::connection::{Connection, Endpoint, StatsSnapshot, lock};
 use crate::error::ClientError;
@@ -75,8 +76,12 @@ impl Cluster {
     }
 
     /// A connection to the leader of a partition, for `Control`, and the leader's epoch.
-    pub async fn leader(&self, topic: &str, partition: i32) -> Result<(Connection, i32), ClientError> {
-        self.leader_for(topic, partition, Purpose::Control).await
+    pub fn leader<'a>(
+        &'a self,
+        topic: &'a str,
+        partition: i32,
+    ) -> BoxFuture<'a, Result<(Connection, i32), ClientError>> {
+        Box::pin(async move { self.leader_for(topic, partition, Purpose::Control).await })
     }
 
     /// A connection to the leader of a partition, and the leader's epoch (-1 if unknown). A topic that
@@ -85,22 +90,24 @@ impl Cluster {
     /// # Errors
     /// `UNKNOWN_TOPIC_OR_PARTITION` or `LEADER_NOT_AVAILABLE` as [`ClientError::Broker`], both
     /// retriable, and what [`Cluster::broker`] says.
-    pub async fn leader_for(
-        &self,
-        topic: &str,
+    pub fn leader_for<'a>(
+        &'a self,
+        topic: &'a str,
         partition: i32,
         purpose: Purpose,
-    ) -> Result<(Connection, i32), ClientError> {
-        let mut known = self.metadata().leader(topic, partition);
-        if known.is_none() {
-            self.track([topic]);
-            known = self.refresh().await?.leader(topic, partition);
-        }
-        let Some((node_id, epoch)) = known else {
-            let code = self.metadata().why_no_leader(topic, partition);
-            return Err(ClientError::broker(format!("Metadata for {topic}-{partition}"), code, None));
-        };
-        Ok((self.broker(node_id, purpose).await?, epoch))
+    ) -> BoxFuture<'a, Result<(Connection, i32), ClientError>> {
+        Box::pin(async move {
+            let mut known = self.metadata().leader(topic, partition);
+            if known.is_none() {
+                self.track([topic]);
+                known = self.refresh().await?.leader(topic, partition);
+            }
+            let Some((node_id, epoch)) = known else {
+                let code = self.metadata().why_no_leader(topic, partition);
+                return Err(ClientError::broker(format!("Metadata for {topic}-{partition}"), code, None));
+            };
+            Ok((self.broker(node_id, purpose).await?, epoch))
+        })
     }
 
     /// A connection to a broker. Connects if there is none, after the reconnect back-off if the
@@ -109,23 +116,27 @@ impl Cluster {
     /// # Errors
     /// `BROKER_NOT_AVAILABLE` in a retriable form ([`ClientError::Connect`]) if the broker is not
     /// part of the cluster as far as we know.
-    pub async fn broker(&self, node_id: i32, purpose: Purpose) -> Result<Connection, ClientError> {
-        self.check_open()?;
-        let metadata = self.metadata();
-        let broker = metadata.brokers.get(&node_id).ok_or_else(|| ClientError::Connect {
-            broker: format!("broker {node_id}"),
-            reason: "not among the live brokers of the cluster".to_owned(),
-        })?;
-        self.0.pool.get(&broker.endpoint, purpose).await
+    pub fn broker<'a>(&'a self, node_id: i32, purpose: Purpose) -> BoxFuture<'a, Result<Connection, ClientError>> {
+        Box::pin(async move {
+            self.check_open()?;
+            let metadata = self.metadata();
+            let broker = metadata.brokers.get(&node_id).ok_or_else(|| ClientError::Connect {
+                broker: format!("broker {node_id}"),
+                reason: "not among the live brokers of the cluster".to_owned(),
+            })?;
+            self.0.pool.get(&broker.endpoint, purpose).await
+        })
     }
 
     /// A connection to the controller, or to any broker where the cluster names none: with KRaft
     /// every broker forwards administrative requests.
-    pub async fn controller(&self) -> Result<Connection, ClientError> {
-        match self.metadata().controller_id {
-            Some(node_id) => self.broker(node_id, Purpose::Control).await,
-            None => self.any().await,
-        }
+    pub fn controller<'a>(&'a self) -> BoxFuture<'a, Result<Connection, ClientError>> {
+        Box::pin(async move {
+            match self.metadata().controller_id {
+                Some(node_id) => self.broker(node_id, Purpose::Control).await,
+                None => self.any().await,
+            }
+        })
     }
 
     /// Runs `attempt` until it succeeds, fails for good, or `deadline` comes; then the last error is

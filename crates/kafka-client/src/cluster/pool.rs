@@ -9,6 +9,7 @@ use tokio::time::{Instant, sleep_until};
 use tracing::debug;
 
 use super::retry::{Backoff, chance};
+use crate::BoxFuture;
 use crate::connection::{Connection, Connector, Endpoint, lock};
 use crate::error::ClientError;
 
@@ -73,17 +74,23 @@ impl Pool {
 
     /// The connection to `endpoint`, made if need be. Whoever asks may give up: the attempt goes on,
     /// or a caller with little patience would begin it again and again and never end it.
-    pub(super) async fn get(&self, endpoint: &Endpoint, purpose: Purpose) -> Result<Connection, ClientError> {
-        let slot = lock(&self.slots).entry((endpoint.node_id, purpose)).or_default().clone();
-        if let Some(connection) = slot.open_to(endpoint) {
-            return Ok(connection);
-        }
-        let (dialer, wanted) = (self.dialer.clone(), endpoint.clone());
-        let attempt = tokio::spawn(async move { dialer.dial(&slot, &wanted, purpose).await });
-        attempt.await.unwrap_or_else(|error| {
-            Err(ClientError::Connect {
-                broker: endpoint.seen_by(self.connector().config().client_id()),
-                reason: format!("attempt ended early: {error}"),
+    pub(super) fn get<'a>(
+        &'a self,
+        endpoint: &'a Endpoint,
+        purpose: Purpose,
+    ) -> BoxFuture<'a, Result<Connection, ClientError>> {
+        Box::pin(async move {
+            let slot = lock(&self.slots).entry((endpoint.node_id, purpose)).or_default().clone();
+            if let Some(connection) = slot.open_to(endpoint) {
+                return Ok(connection);
+            }
+            let (dialer, wanted) = (self.dialer.clone(), endpoint.clone());
+            let attempt = tokio::spawn(async move { dialer.dial(&slot, &wanted, purpose).await });
+            attempt.await.unwrap_or_else(|error| {
+                Err(ClientError::Connect {
+                    broker: endpoint.seen_by(self.connector().config().client_id()),
+                    reason: format!("attempt ended early: {error}"),
+                })
             })
         })
     }

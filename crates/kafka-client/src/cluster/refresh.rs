@@ -10,50 +10,55 @@ use tokio::time::{Instant, sleep};
 use tracing::warn;
 
 use super::{Cluster, Inner, Metadata};
+use crate::BoxFuture;
 use crate::codes::ErrorCode;
 use crate::connection::{Connection, lock};
 use crate::error::ClientError;
 
 impl Cluster {
     /// A snapshot that is newer than this call. Any number of callers share one request.
-    pub async fn refresh(&self) -> Result<Arc<Metadata>, ClientError> {
-        let called = Instant::now();
-        let mut refreshed = self.0.refreshed.lock().await;
-        if refreshed.is_some_and(|began| began >= called) {
-            return Ok(self.metadata());
-        }
-        let began = Instant::now();
-        let topics: Vec<String> = lock(&self.0.interest).iter().cloned().collect();
-        let names: Vec<&str> = topics.iter().map(String::as_str).collect();
-        let newer = self.fetch_metadata(Some(&names)).await?;
-        self.publish(newer);
-        *refreshed = Some(began);
-        Ok(self.metadata())
+    pub fn refresh<'a>(&'a self) -> BoxFuture<'a, Result<Arc<Metadata>, ClientError>> {
+        Box::pin(async move {
+            let called = Instant::now();
+            let mut refreshed = self.0.refreshed.lock().await;
+            if refreshed.is_some_and(|began| began >= called) {
+                return Ok(self.metadata());
+            }
+            let began = Instant::now();
+            let topics: Vec<String> = lock(&self.0.interest).iter().cloned().collect();
+            let names: Vec<&str> = topics.iter().map(String::as_str).collect();
+            let newer = self.fetch_metadata(Some(&names)).await?;
+            self.publish(newer);
+            *refreshed = Some(began);
+            Ok(self.metadata())
+        })
     }
 
     /// Metadata of `topics`, or of all topics, as one broker knows it now. Only the brokers are kept.
     ///
     /// # Errors
     /// A topic that does not exist is no error here, it is in the answer with its code.
-    pub async fn fetch_metadata(&self, topics: Option<&[&str]>) -> Result<Metadata, ClientError> {
-        let connection = self.any().await?;
-        let metadata = match ask(&connection, topics).await {
-            // KIP-1102: the broker has lost track of the cluster and sends us back to the start.
-            Err(error) if error.code() == Some(ErrorCode::REBOOTSTRAP_REQUIRED) && self.config().rebootstrap() => {
-                connection.close("the broker asked for a new bootstrap");
-                ask(&self.bootstrap().await?, topics).await
-            }
-            answer => answer,
-        }?;
-        self.0.metadata.send_if_modified(|known| {
-            let moved = known.brokers != metadata.brokers || known.controller_id != metadata.controller_id;
-            if moved {
-                let (brokers, controller_id) = (metadata.brokers.clone(), metadata.controller_id);
-                *known = Arc::new(Metadata { brokers, controller_id, ..Metadata::clone(known) });
-            }
-            moved
-        });
-        Ok(metadata)
+    pub fn fetch_metadata<'a>(&'a self, topics: Option<&'a [&'a str]>) -> BoxFuture<'a, Result<Metadata, ClientError>> {
+        Box::pin(async move {
+            let connection = self.any().await?;
+            let metadata = match ask(&connection, topics).await {
+                // KIP-1102: the broker has lost track of the cluster and sends us back to the start.
+                Err(error) if error.code() == Some(ErrorCode::REBOOTSTRAP_REQUIRED) && self.config().rebootstrap() => {
+                    connection.close("the broker asked for a new bootstrap");
+                    ask(&self.bootstrap().await?, topics).await
+                }
+                answer => answer,
+            }?;
+            self.0.metadata.send_if_modified(|known| {
+                let moved = known.brokers != metadata.brokers || known.controller_id != metadata.controller_id;
+                if moved {
+                    let (brokers, controller_id) = (metadata.brokers.clone(), metadata.controller_id);
+                    *known = Arc::new(Metadata { brokers, controller_id, ..Metadata::clone(known) });
+                }
+                moved
+            });
+            Ok(metadata)
+        })
     }
 
     pub(super) fn publish(&self, newer: Metadata) {

@@ -2,9 +2,8 @@
 //!
 //! The generated decoders reserve memory for as many elements as an array says it has, before they
 //! have seen one: sixteen bytes can ask for terabytes, which ends the process (CVE-2026-111108 and
-//! CVE-2026-111115 are this mistake elsewhere). So every answer is read twice. The first time through
-//! a [`Probe`], which hands out the same bytes but refuses a length that the frame cannot hold; when
-//! that has succeeded, every length in the frame has been seen to be true, and the second time is safe.
+//! CVE-2026-111115 are this mistake elsewhere). So every answer is read through a [`Probe`], which hands
+//! out the same bytes but refuses a length that the frame cannot hold.
 //!
 //! The probe sees reads, not fields. What it knows: in flexible versions lengths are unsigned varints,
 //! read byte by byte, and in the others int32s. A length of bytes is followed at once by a read of that
@@ -16,7 +15,7 @@ use kafka_protocol::protocol::buf::{ByteBuf, NotEnoughBytesError};
 use kafka_protocol::protocol::{Decodable, HeaderVersion};
 
 use crate::error::ClientError;
-use crate::proto::{self, KafkaRequest};
+use crate::proto::KafkaRequest;
 
 /// What a varint of three bytes cannot hold: more elements than any array has in the largest cluster.
 const VARINT_DOUBTFUL: usize = 1 << 21;
@@ -25,23 +24,34 @@ const INT32_DOUBTFUL: i32 = 1 << 22;
 /// The most fields of one answer. Bounds memory, since a decoded field is larger than its bytes.
 const FIELDS_MAX: u32 = 1 << 24;
 
-/// Reads the answer to an `R` of `version` out of `frame`.
-pub(super) fn checked<R: KafkaRequest>(frame: Bytes, version: i16) -> Result<R::Response, ClientError> {
+/// Reads the answer to an `R` of `version` out of `frame`. Records stay slices of it.
+pub(crate) fn checked<R: KafkaRequest>(frame: Bytes, version: i16) -> Result<R::Response, ClientError> {
+    let flexible = R::header_version(version) >= 2;
+    let mut probe = Probe::new(frame.clone(), flexible);
+    let response = read::<R>(&mut probe, version)?;
+    if probe.doubtful.is_none() {
+        return Ok(response);
+    }
+    // The last field was a number that looked like a length, and the decoder was told another.
+    read::<R>(&mut Probe { trusting: true, ..Probe::new(frame, flexible) }, version)
+}
+
+fn read<R: KafkaRequest>(probe: &mut Probe, version: i16) -> Result<R::Response, ClientError> {
     let malformed = |e| ClientError::protocol(R::API, format!("malformed response in version {version}: {e:#}"));
-    let mut probe = Probe::new(frame.clone(), R::header_version(version) >= 2);
-    ResponseHeader::decode(&mut probe, R::Response::header_version(version)).map_err(malformed)?;
+    ResponseHeader::decode(probe, R::Response::header_version(version)).map_err(malformed)?;
     if R::API == ApiKey::Fetch && version >= 7 {
         // Throttle time and error code come before the session id, which is a random number.
         probe.trusted_above = probe.bytes.len().checked_sub(4 + 2 + 4).unwrap_or(usize::MAX);
     }
-    R::Response::decode(&mut probe, version).map_err(malformed)?;
-    proto::decode::<R>(frame, version)
+    R::Response::decode(probe, version).map_err(malformed)
 }
 
 /// The bytes of a frame, with doubts about lengths.
 struct Probe {
     bytes: Bytes,
     flexible: bool,
+    /// No doubts at all: the frame has been read before.
+    trusting: bool,
     /// No doubts about int32s that begin with more than this many bytes left.
     trusted_above: usize,
     fields: u32,
@@ -53,7 +63,7 @@ struct Probe {
 
 impl Probe {
     fn new(bytes: Bytes, flexible: bool) -> Probe {
-        Probe { bytes, flexible, trusted_above: usize::MAX, fields: 0, varint: (0, 0), doubtful: None }
+        Probe { bytes, flexible, trusting: false, trusted_above: usize::MAX, fields: 0, varint: (0, 0), doubtful: None }
     }
 
     /// Comes before every read but that of bytes, which alone may follow a doubtful length.
@@ -89,6 +99,9 @@ impl Buf for Probe {
     fn try_get_u8(&mut self) -> Result<u8, TryGetError> {
         self.count()?;
         let byte = self.bytes.try_get_u8()?;
+        if self.trusting {
+            return Ok(byte);
+        }
         let (read, value) = self.varint;
         let value = value | (usize::from(byte & 0x7f) << (7 * read));
         if read < 3 {
@@ -107,7 +120,7 @@ impl Buf for Probe {
 
     fn try_get_i32(&mut self) -> Result<i32, TryGetError> {
         self.count()?;
-        let trusted = self.bytes.remaining() > self.trusted_above;
+        let trusted = self.trusting || self.bytes.remaining() > self.trusted_above;
         let value = self.bytes.try_get_i32()?;
         if self.flexible || trusted || value < INT32_DOUBTFUL {
             return Ok(value);

@@ -10,7 +10,7 @@
 //! timed out ends the connection, because its answer would still be in front of all others; nothing
 //! is retried here. Versions were negotiated and authentication done before anybody else gets it.
 
-mod decode;
+pub(crate) mod decode;
 mod io;
 mod produce;
 mod setup;
@@ -24,13 +24,14 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use kafka_protocol::messages::ApiKey;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
+use crate::BoxFuture;
 use crate::error::ClientError;
 use crate::proto::{self, KafkaRequest};
 
@@ -111,8 +112,8 @@ impl Connection {
         timeout: Duration,
     ) -> Result<Pending<R::Response>, ClientError> {
         let version = self.require::<R>(i16::MAX)?;
-        let frame = proto::frame(&fill(version)?, version, &self.0.0.client_id)?;
-        self.enqueue::<R>(version, frame, Vec::new(), timeout).await
+        let frame = fill(version)?.frame(version, &self.0.0.client_id)?;
+        Ok(self.enqueue(R::API, frame, Vec::new(), timeout).await?.read_as::<R>(version))
     }
 
     /// The version in which requests of `api` are sent, `None` if there is no common one.
@@ -158,57 +159,53 @@ impl Connection {
         })
     }
 
-    async fn enqueue<R: KafkaRequest>(
+    /// The answer is still in bytes, so that this is compiled once and not for every kind of request.
+    fn enqueue(
         &self,
-        version: i16,
+        api: ApiKey,
         frame: BytesMut,
         chunks: Vec<Bytes>,
         timeout: Duration,
-    ) -> Result<Pending<R::Response>, ClientError> {
-        self.wait_out_throttle().await;
-        self.reauthenticate_if_due().await?;
-        let _gate = self.0.0.gate.read().await;
-        self.enqueue_ungated::<R>(version, frame, chunks, timeout).await
+    ) -> BoxFuture<'_, Result<Answer, ClientError>> {
+        Box::pin(async move {
+            self.wait_out_throttle().await;
+            self.reauthenticate_if_due().await?;
+            let _gate = self.0.0.gate.read().await;
+            self.enqueue_ungated(api, frame, chunks, timeout).await
+        })
     }
 
-    async fn enqueue_ungated<R: KafkaRequest>(
+    async fn enqueue_ungated(
         &self,
-        version: i16,
+        api: ApiKey,
         frame: BytesMut,
         chunks: Vec<Bytes>,
         timeout: Duration,
-    ) -> Result<Pending<R::Response>, ClientError> {
+    ) -> Result<Answer, ClientError> {
         let started = Instant::now();
         let deadline = started + timeout;
         let shared = &self.0.0;
         let place = match timeout_at(deadline, shared.places.clone().acquire_owned()).await {
             Ok(Ok(place)) => place,
             // The semaphore is never closed, so this is the deadline.
-            Ok(Err(_)) | Err(_) => return Err(shared.timed_out(R::API, started)),
+            Ok(Err(_)) | Err(_) => return Err(shared.timed_out(api, started)),
         };
-        let answer = shared.push(R::API, frame, chunks, place)?;
+        let answer = shared.push(api, frame, chunks, place)?;
         let connection = self.clone();
-        Ok(Pending(Box::pin(async move {
-            let frame = match timeout_at(deadline, answer).await {
-                Ok(Ok(frame)) => frame?,
-                Ok(Err(_)) => return Err(connection.0.0.closed_error("dropped")),
+        let waiting = self.clone();
+        let frame = Box::pin(async move {
+            match timeout_at(deadline, answer).await {
+                Ok(Ok(frame)) => frame,
+                Ok(Err(_)) => Err(waiting.0.0.closed_error("dropped")),
                 Err(_) => {
-                    let error = connection.0.0.timed_out(R::API, started);
+                    let error = waiting.0.0.timed_out(api, started);
                     // Its answer may still come, in front of all others.
-                    connection.0.0.close(&error.to_string());
-                    return Err(error);
+                    waiting.0.0.close(&error.to_string());
+                    Err(error)
                 }
-            };
-            let response = match decode::checked::<R>(frame, version) {
-                Ok(response) => response,
-                Err(error) => {
-                    connection.0.0.close(&error.to_string());
-                    return Err(error);
-                }
-            };
-            connection.0.0.throttle(R::throttle_time_ms(&response));
-            Ok(response)
-        })))
+            }
+        });
+        Ok(Answer { connection, frame })
     }
 
     /// For the one request that is not answered: Produce with `acks=0`.
@@ -257,8 +254,8 @@ impl Connection {
     /// A request of authentication itself, which must not wait for it.
     pub(crate) async fn call_ungated<R: KafkaRequest>(&self, request: R) -> Result<R::Response, ClientError> {
         let version = self.require::<R>(i16::MAX)?;
-        let frame = proto::frame(&request, version, &self.0.0.client_id)?;
-        self.enqueue_ungated::<R>(version, frame, Vec::new(), self.0.0.request_timeout).await?.await
+        let frame = request.frame(version, &self.0.0.client_id)?;
+        self.enqueue_ungated(R::API, frame, Vec::new(), self.0.0.request_timeout).await?.read_as::<R>(version).await
     }
 
     /// The broker's address with the client id.
@@ -281,14 +278,41 @@ impl fmt::Debug for Connection {
     }
 }
 
+/// An answer on its way, which nobody has told yet how to read.
+struct Answer {
+    connection: Connection,
+    frame: BoxFuture<'static, Result<Bytes, ClientError>>,
+}
+
+impl Answer {
+    fn read_as<R: KafkaRequest>(self, version: i16) -> Pending<R::Response> {
+        let read = |connection: &Connection, version, frame| {
+            let response = R::read(frame, version).inspect_err(|error| connection.0.0.close(&error.to_string()))?;
+            connection.0.0.throttle(R::throttle_time_ms(&response));
+            Ok(response)
+        };
+        Pending { answer: self, version, read }
+    }
+
+    /// For a request that is not answered.
+    fn none(connection: Connection) -> Answer {
+        Answer { connection, frame: Box::pin(std::future::ready(Ok(Bytes::new()))) }
+    }
+}
+
 /// An answer on its way. Dropping it forgets the answer; the request is executed all the same.
 #[must_use = "a request without anyone waiting for its answer is rarely meant"]
-pub struct Pending<T>(Pin<Box<dyn Future<Output = Result<T, ClientError>> + Send>>);
+pub struct Pending<T> {
+    answer: Answer,
+    version: i16,
+    read: fn(&Connection, i16, Bytes) -> Result<T, ClientError>,
+}
 
 impl<T> Future for Pending<T> {
     type Output = Result<T, ClientError>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        self.0.as_mut().poll(context)
+        let frame = ready!(self.answer.frame.as_mut().poll(context))?;
+        Poll::Ready((self.read)(&self.answer.connection, self.version, frame))
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::{BufMut, Bytes, BytesMut};
 use kafka_protocol::messages::{ApiKey, ProduceRequest, ProduceResponse};
 
-use super::{Connection, Pending};
+use super::{Answer, Connection, Pending};
 use crate::error::ClientError;
 use crate::proto;
 
@@ -71,9 +71,10 @@ impl Connection {
         let chunks = frame.write(&mut head, version)?;
         if acks == 0 {
             self.enqueue_unanswered(head, chunks).await?;
-            return Ok(Pending(Box::pin(async { Ok(ProduceResponse::default()) })));
+            let answer = Answer::none(self.clone());
+            return Ok(Pending { answer, version, read: |_, _, _| Ok(ProduceResponse::default()) });
         }
-        self.enqueue::<ProduceRequest>(version, head, chunks, timeout).await
+        Ok(self.enqueue(ApiKey::Produce, head, chunks, timeout).await?.read_as::<ProduceRequest>(version))
     }
 }
 

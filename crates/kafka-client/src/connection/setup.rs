@@ -20,7 +20,7 @@ use crate::cluster::retry::chance;
 use crate::codes::ErrorCode;
 use crate::config::ClientConfig;
 use crate::error::ClientError;
-use crate::proto;
+use crate::proto::KafkaRequest;
 use crate::tls::{self, Tls};
 
 /// The largest response accepted, unless `fetch.max.bytes` asks for more.
@@ -242,12 +242,12 @@ async fn ask_versions(connection: &Connection, version: i16) -> Result<ApiVersio
     } else {
         ApiVersionsRequest::default()
     };
-    let frame = proto::frame(&request, version, &shared.client_id)?;
+    let frame = request.frame(version, &shared.client_id)?;
     // Nobody else uses the connection yet, so there is a place.
     let place = shared.places.clone().acquire_owned().await.map_err(|_| shared.closed_error("dropped"))?;
     let answer = shared.push(ApiKey::ApiVersions, frame, Vec::new(), place)?;
     let frame = answer.await.map_err(|_| shared.closed_error("dropped"))??;
     // Correlation id, then the error code: a broker that does not know the version answers in version 0.
     let refused = frame.get(4..6).is_some_and(|code| code == ErrorCode::UNSUPPORTED_VERSION.0.to_be_bytes());
-    super::decode::checked::<ApiVersionsRequest>(frame, if refused { 0 } else { version })
+    ApiVersionsRequest::read(frame, if refused { 0 } else { version })
 }

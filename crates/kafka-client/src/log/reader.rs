@@ -17,17 +17,21 @@ pub(super) struct Wait {
     pub(super) done: oneshot::Sender<()>,
 }
 
-pub(super) struct Reader<D> {
+pub(super) struct Reader {
     fetcher: Fetcher,
     waits: mpsc::UnboundedReceiver<Wait>,
     waiting: Vec<Wait>,
     /// Behind what has been delivered, by partition.
     positions: BTreeMap<i32, i64>,
-    deliver: D,
+    deliver: Box<dyn FnMut(LogRecord) + Send>,
 }
 
-impl<D: FnMut(LogRecord) + Send> Reader<D> {
-    pub(super) fn new(fetcher: Fetcher, waits: mpsc::UnboundedReceiver<Wait>, deliver: D) -> Self {
+impl Reader {
+    pub(super) fn new(
+        fetcher: Fetcher,
+        waits: mpsc::UnboundedReceiver<Wait>,
+        deliver: Box<dyn FnMut(LogRecord) + Send>,
+    ) -> Self {
         Self { fetcher, waits, waiting: Vec::new(), positions: BTreeMap::new(), deliver }
     }
 

@@ -38,6 +38,7 @@ use kafka_wire::batch::{Codec, Record, RecordBatch, Stamp, TimestampType, encode
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
+use crate::BoxFuture;
 use crate::budget::{Budget, BudgetPermit};
 use crate::cluster::Cluster;
 use crate::codes::ErrorCode;
@@ -101,17 +102,23 @@ impl Future for Delivery {
 impl Producer {
     /// A producer on `cluster`. Asks the cluster for a producer id (unless transactional or not idempotent), for at most
     /// `default.api.timeout.ms`.
-    pub async fn new(cluster: Cluster, options: ProducerOptions, budget: Budget) -> Result<Self, ProduceError> {
-        let identity = if options.idempotence && options.transactional_id.is_none() {
-            coordinator::idempotent(&cluster).await?
-        } else {
-            Identity::NONE
-        };
-        let (commands, received) = mpsc::unbounded_channel();
-        let options = Arc::new(options);
-        tokio::spawn(Driver::new(cluster.clone(), Arc::clone(&options), identity, received).run());
-        let transaction = tokio::sync::Mutex::default();
-        Ok(Self { shared: Arc::new(Shared { cluster, options, budget, commands, transaction }) })
+    pub fn new(
+        cluster: Cluster,
+        options: ProducerOptions,
+        budget: Budget,
+    ) -> BoxFuture<'static, Result<Self, ProduceError>> {
+        Box::pin(async move {
+            let identity = if options.idempotence && options.transactional_id.is_none() {
+                coordinator::idempotent(&cluster).await?
+            } else {
+                Identity::NONE
+            };
+            let (commands, received) = mpsc::unbounded_channel();
+            let options = Arc::new(options);
+            tokio::spawn(Driver::new(cluster.clone(), Arc::clone(&options), identity, received).run());
+            let transaction = tokio::sync::Mutex::default();
+            Ok(Self { shared: Arc::new(Shared { cluster, options, budget, commands, transaction }) })
+        })
     }
 
     /// Its settings.

@@ -17,6 +17,7 @@ use super::driver::Command;
 use super::error::ProduceError;
 use super::state::Identity;
 use super::{Producer, coordinator};
+use crate::BoxFuture;
 use crate::cluster::Cluster;
 use crate::codes::ErrorCode;
 use crate::error::ClientError;
@@ -199,25 +200,29 @@ impl Producer {
     /// Takes the transactional id over: ends what the producer before left open, and fences that producer. To be called
     /// once before the first transaction, and again after a commit whose outcome is unknown. Not cancel-safe; it may be
     /// called again.
-    pub async fn init_transactions(&self) -> Result<(), ProduceError> {
-        let (id, mut held) = self.transactional().await?;
-        self.abandon().await?;
-        *held = None;
-        let identity = coordinator::transactional(&self.shared.cluster, &self.shared.options, id, None)
-            .await
-            .map_err(|cause| failed(id, "InitProducerId", cause))?;
-        debug!(transactional_id = id, epoch = identity.epoch, "transactional producer ready");
-        *held = Some(identity);
-        self.command(Command::Ended { identity })
+    pub fn init_transactions<'a>(&'a self) -> BoxFuture<'a, Result<(), ProduceError>> {
+        Box::pin(async move {
+            let (id, mut held) = self.transactional().await?;
+            self.abandon().await?;
+            *held = None;
+            let identity = coordinator::transactional(&self.shared.cluster, &self.shared.options, id, None)
+                .await
+                .map_err(|cause| failed(id, "InitProducerId", cause))?;
+            debug!(transactional_id = id, epoch = identity.epoch, "transactional producer ready");
+            *held = Some(identity);
+            self.command(Command::Ended { identity })
+        })
     }
 
     /// Begins a transaction; no network.
-    pub async fn begin_transaction(&self) -> Result<(), ProduceError> {
-        let (id, held) = self.transactional().await?;
-        if held.is_none() {
-            return Err(error(id, "is not initialised; call init_transactions first", false));
-        }
-        self.ask(Command::Begin).await?
+    pub fn begin_transaction<'a>(&'a self) -> BoxFuture<'a, Result<(), ProduceError>> {
+        Box::pin(async move {
+            let (id, held) = self.transactional().await?;
+            if held.is_none() {
+                return Err(error(id, "is not initialised; call init_transactions first", false));
+            }
+            self.ask(Command::Begin).await?
+        })
     }
 
     /// Waits for all batches of the transaction, then commits it. If one of them failed, nothing is committed, and the
@@ -227,46 +232,50 @@ impl Producer {
     /// With `reason` "outcome unknown", the coordinator did not answer in time: the transaction may have been committed.
     /// Call [`init_transactions`](Self::init_transactions), read back what was committed, go on from there. Not cancel-safe:
     /// after a cancelled commit do the same.
-    pub async fn commit_transaction(&self) -> Result<(), ProduceError> {
-        let (id, mut held) = self.transactional().await?;
-        let identity = held.ok_or_else(|| error(id, "is not initialised", false))?;
-        self.flush().await?;
-        if self.ask(Command::Seal).await?? {
-            *held = None;
-            if let Err(cause) = coordinator::end(&self.shared.cluster, id, identity, true).await {
-                return Err(match cause.code() {
-                    Some(_) => failed(id, "EndTxn", cause),
-                    None => error(id, format!("outcome unknown: {cause}"), false),
-                });
+    pub fn commit_transaction<'a>(&'a self) -> BoxFuture<'a, Result<(), ProduceError>> {
+        Box::pin(async move {
+            let (id, mut held) = self.transactional().await?;
+            let identity = held.ok_or_else(|| error(id, "is not initialised", false))?;
+            self.flush().await?;
+            if self.ask(Command::Seal).await?? {
+                *held = None;
+                if let Err(cause) = coordinator::end(&self.shared.cluster, id, identity, true).await {
+                    return Err(match cause.code() {
+                        Some(_) => failed(id, "EndTxn", cause),
+                        None => error(id, format!("outcome unknown: {cause}"), false),
+                    });
+                }
+                *held = Some(identity);
             }
-            *held = Some(identity);
-        }
-        self.command(Command::Ended { identity })
+            self.command(Command::Ended { identity })
+        })
     }
 
     /// Gives up the transaction: batches not yet sent are dropped ([`ProduceError::Skipped`]), the others become invisible
     /// to read_committed readers. The producer goes on under a new epoch. Not cancel-safe: when it is cancelled or fails, call
     /// [`init_transactions`](Self::init_transactions), which aborts too.
-    pub async fn abort_transaction(&self) -> Result<(), ProduceError> {
-        let (id, mut held) = self.transactional().await?;
-        let identity = held.ok_or_else(|| error(id, "is not initialised", false))?;
-        let mut identity = identity;
-        if self.abandon().await? {
-            *held = None;
-            match coordinator::end(&self.shared.cluster, id, identity, false).await {
-                // No partition was accepted, so there is nothing to abort.
-                Err(cause) if cause.code() != Some(ErrorCode::INVALID_TXN_STATE) => {
-                    return Err(failed(id, "EndTxn", cause));
+    pub fn abort_transaction<'a>(&'a self) -> BoxFuture<'a, Result<(), ProduceError>> {
+        Box::pin(async move {
+            let (id, mut held) = self.transactional().await?;
+            let identity = held.ok_or_else(|| error(id, "is not initialised", false))?;
+            let mut identity = identity;
+            if self.abandon().await? {
+                *held = None;
+                match coordinator::end(&self.shared.cluster, id, identity, false).await {
+                    // No partition was accepted, so there is nothing to abort.
+                    Err(cause) if cause.code() != Some(ErrorCode::INVALID_TXN_STATE) => {
+                        return Err(failed(id, "EndTxn", cause));
+                    }
+                    _ => {}
                 }
-                _ => {}
+                // Whatever of this transaction is still on some wire belongs to an epoch of the past.
+                identity = coordinator::transactional(&self.shared.cluster, &self.shared.options, id, Some(identity))
+                    .await
+                    .map_err(|cause| failed(id, "InitProducerId", cause))?;
+                *held = Some(identity);
             }
-            // Whatever of this transaction is still on some wire belongs to an epoch of the past.
-            identity = coordinator::transactional(&self.shared.cluster, &self.shared.options, id, Some(identity))
-                .await
-                .map_err(|cause| failed(id, "InitProducerId", cause))?;
-            *held = Some(identity);
-        }
-        self.command(Command::Ended { identity })
+            self.command(Command::Ended { identity })
+        })
     }
 
     async fn abandon(&self) -> Result<bool, ProduceError> {
