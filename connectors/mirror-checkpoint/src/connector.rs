@@ -35,6 +35,7 @@ pub struct MirrorCheckpointConnector {
 impl MirrorCheckpointConnector {
     pub(crate) async fn start(config: ConfigMap, context: Arc<dyn ConnectorContext>) -> Result<Self, ConnectError> {
         let typed = parse(&config)?;
+        mirror_clients::warn_of_removed_keys(&config);
         let wrong = |error: &dyn std::fmt::Display| ConnectError::config(error.to_string());
         let policy = ReplicationPolicy::from_config(&config).map_err(|error| wrong(&error))?;
         let seconds = |key: &str| u64::try_from(typed.int(key)).ok();

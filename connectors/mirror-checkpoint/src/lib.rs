@@ -71,7 +71,9 @@ impl SourcePlugin for MirrorCheckpoint {
     }
 
     fn validate(&self, config: &ConfigMap) -> Vec<ConfigProblem> {
-        mirror::config::validate_checkpoint(config)
+        let mut problems = mirror::config::validate_checkpoint(config);
+        problems.extend(clients::problems(config));
+        problems
     }
 
     fn alter_offsets(
@@ -104,4 +106,25 @@ fn parse(config: &ConfigMap) -> Result<TypedConfig, ConnectError> {
         let sentences: Vec<_> = problems.into_iter().map(|problem| problem.message).collect();
         ConnectError::config(sentences.join("; "))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_of_clients_are_checked_before_the_start() {
+        let given = [
+            ("source.cluster.alias", "a"),
+            ("source.cluster.bootstrap.servers", "a:1"),
+            ("target.cluster.bootstrap.servers", "b:1"),
+            ("source.consumer.isolation.level", "read_all"),
+            ("target.admin.request.timeout.ms", "soon"),
+        ];
+        let config = given.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+
+        let keys: Vec<_> = MirrorCheckpoint.validate(&config).into_iter().map(|problem| problem.key).collect();
+
+        assert_eq!(keys, ["target.admin.request.timeout.ms", "source.consumer.isolation.level"]);
+    }
 }

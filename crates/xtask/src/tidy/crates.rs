@@ -15,9 +15,10 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("mirror", &["connect-api", "kafka-wire"]),
     ("connect-rest", &["connect-herder", "connect-api"]),
     ("connect-runtime", &["connect-herder", "connect-api", "kafka-client", "kafka-wire"]),
-    ("mirror-source", &["connect-api", "mirror", "kafka-client", "kafka-wire"]),
-    ("mirror-checkpoint", &["connect-api", "mirror", "kafka-client", "kafka-wire"]),
-    ("mirror-heartbeat", &["connect-api", "mirror", "kafka-client", "kafka-wire"]),
+    ("mirror-clients", &["connect-api", "mirror", "kafka-client"]),
+    ("mirror-source", &["connect-api", "mirror", "mirror-clients", "kafka-client", "kafka-wire"]),
+    ("mirror-checkpoint", &["connect-api", "mirror", "mirror-clients", "kafka-client", "kafka-wire"]),
+    ("mirror-heartbeat", &["connect-api", "mirror", "mirror-clients", "kafka-client", "kafka-wire"]),
     ("mirror-files", &["connect-api", "mirror"]),
     (
         "portage",
