@@ -8,7 +8,7 @@ use connect_api::ConnectError;
 use connect_api::config::{ConfigMap, TypedConfig};
 use connect_api::source::{ConnectorContext, SourceConnector};
 use mirror::assignment::{encode_partitions, keep_shares};
-use mirror::config::{ClientRole, removed_keys};
+use mirror::config::ClientRole;
 use mirror::config_def::{MIRROR_BACK, source_config_def};
 use mirror::filter::{ConfigPropertyFilter, TopicFilter};
 use mirror::{ReplicationPolicy, TopicPartition};
@@ -51,9 +51,7 @@ pub struct MirrorSourceConnector {
 impl MirrorSourceConnector {
     pub(crate) async fn start(config: ConfigMap, context: Arc<dyn ConnectorContext>) -> Result<Self, ConnectError> {
         let typed = parse(&config)?;
-        for removed in removed_keys(&config) {
-            warn!("{}", removed.message);
-        }
+        mirror_clients::warn_of_removed_keys(&config);
         let wrong = |error: &dyn std::fmt::Display| ConnectError::config(error.to_string());
         let selection = Selection {
             filter: TopicFilter::from_config(&config).map_err(|error| wrong(&error))?,

@@ -21,6 +21,12 @@ impl Findings {
         self.0.entry(sentence.into()).or_default();
     }
 
+    /// How many things are found: each topic of a sentence is one.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.0.values().map(|topics| topics.len().max(1) as u64).sum()
+    }
+
     /// The sentences.
     #[must_use]
     pub fn sentences(&self) -> Vec<String> {
@@ -54,6 +60,7 @@ mod tests {
         findings.of_topic("is odd", "x");
         findings.general("the target has no authorizer");
 
+        assert_eq!(findings.count(), 14);
         assert_eq!(
             findings.sentences(),
             [

@@ -1,5 +1,6 @@
-//! What is done when the source log does not fit the saved position any more. Nothing is lost silently: each case is named
-//! with its exact range, and by default everything that still exists is mirrored (design decision 7).
+//! What is done when the source log does not fit the saved position any more, or the target does not hold any more what it was
+//! sent. Nothing is lost silently: each case is named with its exact range, and by default everything that still exists is
+//! mirrored.
 
 use std::fmt;
 
@@ -41,7 +42,7 @@ pub struct Loss {
     pub kind: LossKind,
 }
 
-/// What happened to a source log.
+/// What happened to a log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LossKind {
     /// Retention or DeleteRecords has removed records that were not mirrored yet.
@@ -69,6 +70,15 @@ pub enum LossKind {
         /// The end of the old topic when it was last seen.
         last_end: Option<i64>,
     },
+    /// The target topic has been deleted and created again, or its log was cut off: copies are gone.
+    TargetLost {
+        /// The source offset after the last record whose copy may be gone.
+        before: i64,
+        /// The first target offset that is gone.
+        from: i64,
+        /// The target offset after the last one that is gone.
+        to: i64,
+    },
 }
 
 /// How far a task has come in a partition.
@@ -80,6 +90,15 @@ pub struct Seen {
     pub end: Option<i64>,
 }
 
+impl Seen {
+    /// The first and the last offset that were there and have not been read, if there are any.
+    #[must_use]
+    pub fn unread(self) -> Option<(i64, i64)> {
+        let (position, end) = self.position.zip(self.end)?;
+        (position < end).then_some((position, end - 1))
+    }
+}
+
 impl LossKind {
     /// A word for counters.
     #[must_use]
@@ -88,17 +107,18 @@ impl LossKind {
             LossKind::Truncated { .. } => "truncated",
             LossKind::Diverged { .. } => "diverged",
             LossKind::Recreated { .. } => "recreated",
+            LossKind::TargetLost { .. } => "target lost",
         }
     }
 
-    /// How many offsets are gone that were not mirrored, as far as that is known.
+    /// How many offsets of the source are gone that were not mirrored, as far as that is known.
     #[must_use]
     pub fn records(&self) -> u64 {
         match self {
             LossKind::Truncated { from, to } | LossKind::Recreated { position: Some(from), last_end: Some(to), .. } => {
                 to.saturating_sub(*from).max(0).unsigned_abs()
             }
-            LossKind::Diverged { .. } | LossKind::Recreated { .. } => 0,
+            LossKind::Diverged { .. } | LossKind::Recreated { .. } | LossKind::TargetLost { .. } => 0,
         }
     }
 
@@ -106,7 +126,7 @@ impl LossKind {
     #[must_use]
     pub fn go_on_at(&self) -> Position {
         match self {
-            LossKind::Truncated { to, .. } => Position::offset(*to),
+            LossKind::Truncated { to: next, .. } | LossKind::TargetLost { before: next, .. } => Position::offset(*next),
             LossKind::Diverged { common_end, .. } => common_end.map_or(Position::earliest(), Position::offset),
             LossKind::Recreated { new_id, .. } => Position::earliest().with_topic_id(*new_id),
         }
@@ -152,6 +172,12 @@ impl fmt::Display for LossKind {
                     (None, _) => Ok(()),
                 }
             }
+            LossKind::TargetLost { before, from, to } => write!(
+                f,
+                "the target has lost what it held at offsets {from} to {}: its topic was deleted and created again, or its log \
+                 was cut off; copies of source records before offset {before} are gone there, and are not sent again",
+                to - 1
+            ),
         }
     }
 }
@@ -210,6 +236,7 @@ fn to_json(loss: &Loss) -> Value {
         LossKind::Recreated { old_id, new_id, position, last_end } => {
             json!({"oldId": old_id.to_string(), "newId": new_id.to_string(), "from": position, "to": last_end})
         }
+        LossKind::TargetLost { before, from, to } => json!({"before": before, "from": from, "to": to}),
     };
     json["reason"] = json!(loss.kind.reason());
     json["noticed"] = json!(loss.noticed_ms);
@@ -228,6 +255,7 @@ fn from_json(json: &Value) -> Option<Loss> {
             position: number("from"),
             last_end: number("to"),
         },
+        "target lost" => LossKind::TargetLost { before: number("before")?, from: number("from")?, to: number("to")? },
         _ => return None,
     };
     Some(Loss { noticed_ms: number("noticed")?, kind })
@@ -286,6 +314,7 @@ mod tests {
                 position: Some(4),
                 last_end: None,
             },
+            LossKind::TargetLost { before: 7, from: 0, to: 9 },
         ];
         let losses: Vec<Loss> = kinds.into_iter().map(|kind| Loss { noticed_ms: 5, kind }).collect();
         let plain = mirror::SavedPosition::of_offset(49).to_source_offset();

@@ -1,13 +1,12 @@
 //! The topic of offset runs, as a task uses it: read once when the task starts, written whenever offsets are about to be
 //! stored. Runs are a help for consumer groups; where they can't be kept, records are mirrored all the same.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use connect_api::config::ConfigMap;
-use connect_api::record::AckedRun;
 use connect_api::source::BoxFuture;
 use kafka_client::admin::{Admin, Isolation, OffsetSpec};
 use kafka_client::fetcher::FetcherOptions;
@@ -18,7 +17,7 @@ use kafka_wire::batch::Record;
 use mirror::config::ClientRole;
 use mirror::runs::{Begin, RunsKey, RunsRecord, RunsStore, TopicIds};
 use mirror::{ReplicationPolicy, TopicId};
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 use tracing::{debug, info, warn};
 use uuid::Uuid;
 
@@ -27,8 +26,6 @@ use crate::partition_runs::PartitionRuns;
 
 /// Records of one batch have at most so many bytes together, which is far below what topics take by default.
 const BATCH_BYTES: usize = 256 << 10;
-/// The connector creates the topic just before its tasks start; brokers may hear of it a little later.
-const TOPIC_PATIENCE: Duration = Duration::from_secs(5);
 const READ_PATIENCE: Duration = Duration::from_secs(60);
 
 /// Where a partition is taken up.
@@ -60,6 +57,9 @@ struct Writer {
     turn: tokio::sync::Mutex<()>,
     /// A write has failed: what it said has to be said again.
     failed: AtomicBool,
+    /// The topic was not there when it was last looked for: a producer would wait for it, and hold stored offsets up.
+    missing: AtomicBool,
+    admin: Admin,
 }
 
 impl OffsetRuns {
@@ -72,25 +72,25 @@ impl OffsetRuns {
         let client = clients::parse(config, role).map_err(|error| text(&error))?;
         let options = ProducerOptions::from_config(&client).map_err(|error| text(&error))?;
         let cluster = Cluster::connect(client).await.map_err(|error| text(&error))?;
+        let admin = cluster.admin();
         let stored = read(config, ClientRole::OffsetRunsTargetConsumer, &topic).await?;
-        let partitions = begin(source, &cluster.admin(), taken, &stored).await?;
+        let missing = AtomicBool::new(stored.is_none());
+        if stored.is_none() {
+            // The connector has just created it, and the broker has not heard of it; or it may not.
+            info!(topic, "topic of offset runs is not there yet; runs are written once it is");
+        }
+        let partitions = begin(source, &admin, taken, &stored.unwrap_or_default()).await?;
         let known = partitions.iter().flatten().count();
         info!(topic, partitions = known, "offset runs taken up");
         let producer =
             Producer::new(cluster, options, Budget::new(Budget::MIN_BYTES)).await.map_err(|error| text(&error))?;
         let turn = tokio::sync::Mutex::default();
-        let writer = Writer { producer, topic: topic.into(), turn, failed: AtomicBool::new(false) };
+        let writer = Writer { producer, topic: topic.into(), turn, failed: AtomicBool::new(false), missing, admin };
         Ok(Self { partitions, writer: Arc::new(writer) })
     }
 
     pub(crate) fn partition(&mut self, tag: usize) -> Option<&mut PartitionRuns> {
         self.partitions.get_mut(tag)?.as_mut()
-    }
-
-    pub(crate) fn acked(&mut self, tag: usize, runs: &[AckedRun]) {
-        if let Some(partition) = self.partition(tag) {
-            partition.acked(runs);
-        }
     }
 
     /// Writes what is not written yet; `None` if everything is.
@@ -120,6 +120,10 @@ impl OffsetRuns {
 impl Writer {
     async fn write(&self, records: Vec<RunsRecord>) {
         let _turn = self.turn.lock().await;
+        if self.missing.load(Ordering::Acquire) && !self.is_there().await {
+            debug!(topic = &*self.topic, "topic of offset runs is still missing");
+            return;
+        }
         let count = records.len();
         for batch in batches(records) {
             if let Err(error) = self.append(&batch).await {
@@ -131,6 +135,13 @@ impl Writer {
         }
         self.failed.store(false, Ordering::Release);
         debug!(topic = &*self.topic, records = count, "offset runs written");
+    }
+
+    async fn is_there(&self) -> bool {
+        let described = self.admin.describe_topics(&[&self.topic]).await;
+        let there = described.is_ok_and(|described| described.get(&*self.topic).is_some_and(Result::is_ok));
+        self.missing.store(!there, Ordering::Release);
+        there
     }
 
     async fn append(&self, records: &[Record]) -> Result<(), ProduceError> {
@@ -159,8 +170,8 @@ fn batches(records: Vec<RunsRecord>) -> Vec<Vec<Record>> {
     batches
 }
 
-/// The topic up to its end.
-pub(crate) async fn read(config: &ConfigMap, role: ClientRole, topic: &str) -> Result<RunsStore, String> {
+/// The topic up to its end; `None` if there is none.
+pub(crate) async fn read(config: &ConfigMap, role: ClientRole, topic: &str) -> Result<Option<RunsStore>, String> {
     let text = |error: &dyn std::fmt::Display| error.to_string();
     let client = clients::parse(config, role).map_err(|error| text(&error))?;
     let fetcher = FetcherOptions::from_config(&client).map_err(|error| text(&error))?;
@@ -177,26 +188,19 @@ pub(crate) async fn read(config: &ConfigMap, role: ClientRole, topic: &str) -> R
             warn!(topic = name, offset = record.offset, %error, "record of offset runs can't be read");
         }
     };
-    let opening = async {
-        loop {
-            match KafkaLog::open(cluster.clone(), topic, fetcher.clone(), producer.clone(), Box::new(fold.clone()))
-                .await
-            {
-                Err(ProduceError::Client(error)) if error.code() == Some(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION) => {
-                    sleep(Duration::from_millis(200)).await;
-                }
-                opened => return opened,
-            }
+    let log = match KafkaLog::open(cluster, topic, fetcher, producer, Box::new(fold)).await {
+        Ok(log) => log,
+        Err(ProduceError::Client(error)) if error.code() == Some(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION) => {
+            return Ok(None);
         }
+        Err(error) => return Err(text(&error)),
     };
-    let missing = |_| format!("topic {topic} does not exist and could not be created");
-    let log = timeout(TOPIC_PATIENCE, opening).await.map_err(missing)?.map_err(|error| text(&error))?;
     let late =
         |_| format!("topic {topic} of the target could not be read to its end within {} s", READ_PATIENCE.as_secs());
     timeout(READ_PATIENCE, log.read_to_end()).await.map_err(late)?.map_err(|error| text(&error))?;
     drop(log);
     let store = std::mem::take(&mut *store.lock().unwrap_or_else(PoisonError::into_inner));
-    Ok(store)
+    Ok(Some(store))
 }
 
 /// Asks both sides where their logs begin and end. A partition about which a side does not answer has no runs.
@@ -212,9 +216,12 @@ async fn begin(
         .map(|taken| TopicPartition::new(Arc::clone(&taken.target_topic), taken.source.partition))
         .collect();
     let (source, target) = tokio::try_join!(Side::look(source, &at_source), Side::look(target, &at_target))?;
+    let mut mirrored_before = 0;
     let begun = taken.iter().zip(&at_target).map(|(taken, at_target)| {
         let (source_start, source_end) = source.log(&taken.source)?;
-        let (target_start, target_end) = target.log(at_target)?;
+        // A topic that is not there holds nothing: it is about to be created, or somebody has deleted it.
+        let absent = || target.absent.contains(at_target).then_some((0, 0));
+        let (target_start, target_end) = target.log(at_target).or_else(absent)?;
         let first = match taken.from {
             StartAt::Offset(offset) => offset,
             StartAt::Earliest => source_start,
@@ -226,10 +233,22 @@ async fn begin(
             target_topic: taken.target_topic.to_string(),
         };
         let stored = stored.stored(&key);
+        let no_offset = !matches!(taken.from, StartAt::Offset(_));
+        mirrored_before +=
+            i32::from(no_offset && stored.as_ref().is_some_and(|stored| stored.map.mirrored_to() > first));
         let begin = Begin { source: first, source_end, target_start, target_end };
         Some(PartitionRuns::resume(key, ids, stored, begin))
     });
-    Ok(begun.collect())
+    let begun = begun.collect();
+    if mirrored_before > 0 {
+        // A reset on purpose looks the same.
+        warn!(
+            partitions = mirrored_before,
+            "partitions have no stored offset, though the target holds copies of them: they are mirrored once more; unless the \
+             connector's offsets were reset on purpose, see what has become of the offsets topic"
+        );
+    }
+    Ok(begun)
 }
 
 /// What one cluster says of its logs.
@@ -237,6 +256,8 @@ struct Side {
     ids: BTreeMap<String, Uuid>,
     starts: BTreeMap<TopicPartition, i64>,
     ends: BTreeMap<TopicPartition, i64>,
+    /// Those that do not exist.
+    absent: BTreeSet<TopicPartition>,
 }
 
 impl Side {
@@ -245,13 +266,13 @@ impl Side {
         names.sort_unstable();
         names.dedup();
         let described = admin.describe_topics(&names).await.map_err(|error| error.to_string())?;
-        let there: Vec<&TopicPartition> = partitions
-            .iter()
-            .filter(|tp| {
-                let info = described.get(&*tp.topic).and_then(|info| info.as_ref().ok());
-                info.is_some_and(|info| info.partitions.contains_key(&tp.partition))
-            })
-            .collect();
+        let exists = |tp: &TopicPartition| match described.get(&*tp.topic) {
+            Some(Ok(info)) => Some(info.partitions.contains_key(&tp.partition)),
+            Some(Err(error)) => (error.code == ErrorCode::UNKNOWN_TOPIC_OR_PARTITION).then_some(false),
+            None => Some(false),
+        };
+        let there: Vec<&TopicPartition> = partitions.iter().filter(|tp| exists(tp) == Some(true)).collect();
+        let absent = partitions.iter().filter(|tp| exists(tp) == Some(false)).cloned().collect();
         let list = async |spec: OffsetSpec| {
             let wanted = there.iter().map(|tp| ((*tp).clone(), spec)).collect();
             let listed = admin.list_offsets(&wanted, Isolation::ReadUncommitted).await;
@@ -260,7 +281,7 @@ impl Side {
         };
         let (starts, ends) = tokio::try_join!(list(OffsetSpec::Earliest), list(OffsetSpec::Latest))?;
         let ids = described.into_iter().filter_map(|(name, info)| Some((name, info.ok()?.id))).collect();
-        Ok(Self { ids, starts, ends })
+        Ok(Self { ids, starts, ends, absent })
     }
 
     fn log(&self, tp: &TopicPartition) -> Option<(i64, i64)> {

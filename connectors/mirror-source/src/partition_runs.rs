@@ -1,6 +1,8 @@
 //! The offset runs of one partition while a task mirrors it: what has been handed out, what is acknowledged, and how far the
 //! source has been read without anything to copy (pure).
 //!
+//! It also notices when copies land below where they have to: the target has lost what it held.
+//!
 //! A map may say "read up to here" only when everything handed out before is acknowledged: until then it would deny records
 //! that are on their way.
 
@@ -8,6 +10,8 @@ use connect_api::record::AckedRun;
 use kafka_wire::runs::OffsetRun;
 use mirror::TopicId;
 use mirror::runs::{Begin, DEFAULT_MAX_RUNS, RunsKey, RunsRecord, StoredMap, TopicIds, TrackedMap};
+
+use crate::losses::LossKind;
 
 /// The map of a partition, fed by a task.
 #[derive(Debug)]
@@ -23,15 +27,22 @@ pub struct PartitionRuns {
     read_to: Option<i64>,
     /// A lower bound of where the next copy will be.
     target_end: i64,
+    lost: Option<LossKind>,
 }
 
 impl PartitionRuns {
     /// Takes a partition up, with the map that is stored for it.
     #[must_use]
     pub fn resume(key: RunsKey, ids: TopicIds, stored: Option<StoredMap>, begin: Begin) -> Self {
+        let lost = stored.as_ref().and_then(|stored| gone(stored, ids, begin));
         let map = TrackedMap::resume(key.clone(), ids, stored, begin, DEFAULT_MAX_RUNS);
         let (target_start, target_end) = (begin.target_start, begin.target_end);
-        Self { key, ids, target_start, map, handed_out: 0, acked: 0, outlived: 0, read_to: None, target_end }
+        Self { key, ids, target_start, map, handed_out: 0, acked: 0, outlived: 0, read_to: None, target_end, lost }
+    }
+
+    /// What the target has lost since this was asked last.
+    pub fn take_loss(&mut self) -> Option<LossKind> {
+        self.lost.take()
     }
 
     /// A batch goes to the target.
@@ -52,6 +63,9 @@ impl PartitionRuns {
             for run in runs {
                 match OffsetRun::new(run.source_offset, run.target_offset, run.count) {
                     Ok(run) => {
+                        if run.target() < self.target_end {
+                            self.target_lost(&run);
+                        }
                         self.target_end = self.target_end.max(run.target_end());
                         self.map.push(run);
                     }
@@ -93,6 +107,16 @@ impl PartitionRuns {
         &self.map
     }
 
+    /// This copy lies where there were others: those are gone, and with them what the map knew. Whether it is another topic by
+    /// now nobody has asked.
+    fn target_lost(&mut self, run: &OffsetRun) {
+        self.lost = Some(LossKind::TargetLost { before: run.source(), from: run.target(), to: self.target_end });
+        self.ids.target = None;
+        self.target_start = 0;
+        self.target_end = run.target();
+        self.forget(run.source());
+    }
+
     /// Begins anew at `source`, with copies of everything from there on after all that is known of the target.
     fn forget(&mut self, source: i64) {
         let (target_start, target_end) = (self.target_start, self.target_end);
@@ -107,6 +131,14 @@ impl PartitionRuns {
             self.map.advance(source);
         }
     }
+}
+
+/// What the target held when the map was written, and does not hold any more, unless all of it is mirrored again.
+fn gone(stored: &StoredMap, ids: TopicIds, begin: Begin) -> Option<LossKind> {
+    let held_to = stored.map.target_end().filter(|_| begin.source > stored.map.mirrored_from())?;
+    let recreated = matches!((stored.ids.target, ids.target), (Some(before), Some(now)) if before != now);
+    let from = if recreated { 0 } else { begin.target_end };
+    (from < held_to).then_some(LossKind::TargetLost { before: begin.source, from, to: held_to })
 }
 
 #[cfg(test)]
@@ -179,5 +211,42 @@ mod tests {
         runs.acked(&[run(0, 10, 3)]);
 
         assert_eq!(runs.map().map().translate(2), Translation::Exact(12));
+    }
+    const LOST: LossKind = LossKind::TargetLost { before: 20, from: 0, to: 20 };
+
+    #[test]
+    fn a_copy_where_others_were_says_that_they_are_gone() {
+        let mut runs = fresh(0, 30);
+        runs.handed_out();
+        runs.acked(&[run(0, 0, 20)]);
+        assert_eq!(runs.take_loss(), None);
+
+        runs.handed_out();
+        runs.acked(&[run(20, 0, 10)]);
+
+        assert_eq!((runs.take_loss(), runs.take_loss()), (Some(LOST), None));
+        assert_eq!(runs.map().map().translate(25), Translation::Exact(5));
+        // Nothing older is there: who has not read that far begins at the beginning.
+        assert_eq!(runs.map().map().translate(10), Translation::Exact(0));
+    }
+
+    #[test]
+    fn a_target_that_is_another_or_shorter_at_the_start_has_lost_its_copies() {
+        let ids = |target| TopicIds { source: None, target: TopicId::new([target; 16]) };
+        let mut before = fresh(0, 20);
+        before.ids = ids(1);
+        before.handed_out();
+        before.acked(&[run(0, 0, 20)]);
+        let stored = || Some(StoredMap { ids: ids(1), map: before.map().map().clone(), chunks: 1 });
+        let begin = |target_end| Begin { source: 20, source_end: 20, target_start: 0, target_end };
+        let resumed = |target, end| PartitionRuns::resume(before.key.clone(), ids(target), stored(), begin(end)).lost;
+
+        assert_eq!(resumed(2, 0), Some(LOST));
+        assert_eq!(resumed(2, 50), Some(LOST), "whatever it holds by now");
+        assert_eq!(resumed(1, 15), Some(LossKind::TargetLost { before: 20, from: 15, to: 20 }));
+        assert_eq!(resumed(1, 20), None);
+        assert_eq!(resumed(1, 25), None);
+        let from_the_beginning = Begin { source: 0, ..begin(0) };
+        assert_eq!(PartitionRuns::resume(before.key.clone(), ids(2), stored(), from_the_beginning).lost, None);
     }
 }

@@ -37,11 +37,13 @@ pub(crate) async fn from_target(
 }
 
 async fn with_kept_names(config: &ConfigMap, role: ClientRole, topic: &str) -> Result<BTreeSet<String>, ConnectError> {
-    let runs = offset_runs::read(config, role, topic).await.map_err(|error| {
+    let unreadable = |error: String| {
         ConnectError::retriable(format!(
             "{role}: topic {topic} can't be read, which tells whether topics would be mirrored in a loop: {error}"
         ))
-    })?;
+    };
+    let runs = offset_runs::read(config, role, topic).await.map_err(unreadable)?;
+    let runs = runs.ok_or_else(|| unreadable("it was there a moment ago, and is not".to_owned()))?;
     let kept = runs.keys().filter(|key| *key.source.topic == *key.target_topic);
     Ok(kept.map(|key| key.target_topic.clone()).collect())
 }

@@ -1,30 +1,29 @@
 //! One task: fetches its partitions and hands their batches out, as they are (Java: `MirrorSourceTask`).
 
+mod loss;
+mod start;
+
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use connect_api::ConnectError;
-use connect_api::config::ConfigMap;
 use connect_api::record::{Ack, Payload, Polled, SourceBatch, SourcePartition};
 use connect_api::source::{BoxFuture, PartitionFault, SourceTask, SourceTaskContext};
-use kafka_client::fetcher::{Fetched, FetchedPartition, Fetcher, FetcherOptions, PartitionEvent, Position};
-use kafka_client::{Budget, Cluster, TopicPartition};
+use kafka_client::TopicPartition;
+use kafka_client::fetcher::{Fetched, FetchedPartition, Fetcher, PartitionEvent};
 use kafka_wire::batch::{DecodeLimits, FetchedEntry};
 use mirror::config::ClientRole;
-use mirror::config_def::DATA_LOSS_ACKNOWLEDGED;
-use mirror::source_offsets::source_partition;
-use mirror::{ReplicationPolicy, SavedPosition, TopicId};
+use mirror::{SavedPosition, TopicId};
 use tokio::time::{Instant, sleep_until};
-use tracing::{error, info, warn};
-use uuid::Uuid;
+use tracing::{error, warn};
 
 use crate::clients;
 use crate::loss_book::LossBook;
-use crate::losses::{LossKind, OnDataLoss, Seen, loss};
-use crate::numbers::{Labels, Ledger, TaskNumbers};
-use crate::offset_runs::{OffsetRuns, StartAt, Taken};
-use crate::syncs::{OffsetSyncs, SyncsTopic};
-use crate::throttle::{Limits, Throttle};
+use crate::losses::{OnDataLoss, Seen, loss};
+use crate::numbers::{Ledger, TaskNumbers};
+use crate::offset_runs::OffsetRuns;
+use crate::syncs::OffsetSyncs;
+use crate::throttle::Throttle;
 
 /// A running task.
 pub struct MirrorSourceTask {
@@ -34,6 +33,8 @@ pub struct MirrorSourceTask {
     /// What is wrong with a partition at the moment; by tag.
     faults: BTreeMap<usize, PartitionFault>,
     losses: LossBook,
+    /// What is to be stored with the next poll, whatever is read.
+    marks: Vec<SourceBatch>,
     /// The worker has been told of both since the task started.
     reported: bool,
     on_data_loss: OnDataLoss,
@@ -58,6 +59,8 @@ struct Partition {
     seen: Seen,
     /// The topic that is read, if its id is known.
     topic_id: Option<TopicId>,
+    /// Of the last record that was read, if it is known.
+    leader_epoch: Option<i32>,
     /// Where it begins is to be stored as soon as it is known, also without a record: later it could not be told from
     /// another place.
     marks_position: bool,
@@ -65,121 +68,6 @@ struct Partition {
 }
 
 impl MirrorSourceTask {
-    pub(crate) async fn start(
-        config: ConfigMap,
-        context: Arc<dyn SourceTaskContext>,
-        budget: Budget,
-    ) -> Result<Self, ConnectError> {
-        let wrong = |error: &dyn std::fmt::Display| ConnectError::config(error.to_string());
-        let policy = ReplicationPolicy::from_config(&config).map_err(|error| wrong(&error))?;
-        let alias = config.get("source.cluster.alias").map(String::as_str).unwrap_or_default();
-        let target_alias = config.get("target.cluster.alias").map_or("target", |alias| alias.trim());
-        let assigned = mirror::assignment::decode_partitions(
-            config.get("task.assigned.partitions").map(String::as_str).unwrap_or_default(),
-        )
-        .map_err(|error| wrong(&error))?;
-        let role = ClientRole::ReplicationConsumer;
-        let client = clients::parse(&config, role)?;
-        let options = FetcherOptions::from_config(&client).map_err(|error| wrong(&error))?;
-        let first_start = first_start(client.get("auto.offset.reset"))?;
-        let on_data_loss = OnDataLoss::from_config(&config)?;
-        let throttle = Throttle::new(&Limits::from_config(&config)?, Instant::now());
-
-        let mut partitions: Vec<Partition> = assigned
-            .iter()
-            .map(|tp| Partition {
-                tp: TopicPartition::new(Arc::clone(&tp.topic), tp.partition),
-                synced: tp.clone(),
-                remote_topic: policy.remote_topic(alias, &tp.topic).into(),
-                source_partition: source_partition(alias, tp),
-                stopped: false,
-                seen: Seen::default(),
-                topic_id: None,
-                marks_position: false,
-                ledger: Ledger::new(Labels {
-                    source: alias.to_owned(),
-                    target: target_alias.to_owned(),
-                    source_topic: tp.topic.to_string(),
-                    remote_topic: policy.remote_topic(alias, &tp.topic),
-                    partition: tp.partition.to_string(),
-                }),
-            })
-            .collect();
-        let keys: Vec<SourcePartition> =
-            partitions.iter().map(|partition| partition.source_partition.clone()).collect();
-        let stored = context.offsets(&keys).await?;
-
-        let cluster = clients::connect(&config, role).await?;
-        let mut starts = Vec::with_capacity(partitions.len());
-        let mut taken = Vec::with_capacity(partitions.len());
-        let losses = LossBook::new(
-            acknowledged(&config)?,
-            partitions.iter().map(|partition| &partition.tp).zip(stored.iter().map(Option::as_ref)),
-        );
-        for (partition, stored) in partitions.iter_mut().zip(&stored) {
-            let saved = match stored {
-                Some(stored) => SavedPosition::from_source_offset(stored)
-                    .map_err(|error| wrong(&format!("stored offset of {}: {error}", partition.tp)))?,
-                None => None,
-            };
-            let start = saved.as_ref().map_or(first_start, resume_at);
-            partition.seen.position = saved.as_ref().map(SavedPosition::next);
-            partition.topic_id = saved.and_then(|saved| saved.topic_id);
-            // A second start would find another end, and skip what has come in between.
-            partition.marks_position = start == Position::latest();
-            starts.push((partition.tp.clone(), start));
-            let from = match &saved {
-                Some(saved) => StartAt::Offset(saved.next()),
-                None if first_start == Position::latest() => StartAt::Latest,
-                None => StartAt::Earliest,
-            };
-            let target_topic = Arc::clone(&partition.remote_topic);
-            taken.push(Taken { source: partition.tp.clone(), target_topic, from });
-        }
-        if first_start == Position::latest() {
-            know_topics(&cluster, &mut partitions).await?;
-        }
-        let resumed = starts.iter().filter(|(_, start)| *start != first_start).count();
-        let runs = match OffsetRuns::open(&config, &cluster.admin(), &taken).await {
-            Ok(runs) => Some(runs),
-            Err(error) => {
-                warn!(
-                    error,
-                    "offset runs are not kept: consumer groups are translated by offset syncs until a restart"
-                );
-                None
-            }
-        };
-        let syncs = match SyncsTopic::of(&config, &policy) {
-            Some(topic) => Some(OffsetSyncs::open(&config, topic).await?),
-            None => None,
-        };
-        info!(partitions = partitions.len(), resumed, "mirroring");
-        let shown = Arc::new(TaskNumbers {
-            partitions: partitions.iter().map(|partition| partition.ledger.numbers()).collect(),
-            cluster: cluster.clone(),
-        });
-        context.publish(Arc::clone(&shown) as _);
-        let mut fetcher = Fetcher::new(cluster, options, budget);
-        fetcher.assign(starts);
-        let tags = partitions.iter().enumerate().map(|(tag, partition)| (partition.tp.clone(), tag)).collect();
-        context.publish(losses.numbers());
-        Ok(Self {
-            fetcher,
-            partitions,
-            tags,
-            faults: BTreeMap::new(),
-            losses,
-            reported: false,
-            on_data_loss,
-            throttle,
-            context,
-            runs,
-            syncs,
-            _shown: shown,
-        })
-    }
-
     fn batches(&mut self, fetched: FetchedPartition) -> Vec<SourceBatch> {
         let tp = TopicPartition::new(Arc::clone(&fetched.topic), fetched.partition);
         let Some(&tag) = self.tags.get(&tp) else { return Vec::new() };
@@ -211,6 +99,7 @@ impl MirrorSourceTask {
                     }
                 },
             };
+            partition.leader_epoch = leader_epoch;
             let saved = SavedPosition { offset: last_offset, topic_id, leader_epoch };
             batches.push(SourceBatch {
                 tag,
@@ -243,7 +132,12 @@ impl MirrorSourceTask {
             return self.lost(tag, loss).into_iter().collect();
         }
         match event {
-            PartitionEvent::TopicGone => self.fault(tag, None, "the source topic does not exist".to_owned()),
+            PartitionEvent::TopicGone => {
+                let unread = self.partitions[tag].seen.unread();
+                let unread =
+                    unread.map(|(from, to)| format!("; its records with offsets {from} to {to} were not mirrored"));
+                self.fault(tag, None, format!("the source topic does not exist{}", unread.unwrap_or_default()));
+            }
             PartitionEvent::AuthorizationFailed => self.fault(
                 tag,
                 None,
@@ -269,6 +163,7 @@ impl MirrorSourceTask {
             PartitionEvent::Recovered => self.recovered(tag),
             PartitionEvent::Positioned { offset, leader_epoch } => {
                 self.partitions[tag].seen.position = Some(*offset);
+                self.partitions[tag].leader_epoch = *leader_epoch;
                 if let Some(runs) = self.runs.as_mut().and_then(|runs| runs.partition(tag)) {
                     runs.read_to(*offset);
                 }
@@ -282,84 +177,6 @@ impl MirrorSourceTask {
             | PartitionEvent::TopicRecreated { .. } => {}
         }
         Vec::new()
-    }
-
-    /// Something is lost. Says so, and goes on or not, as the policy says.
-    fn lost(&mut self, tag: usize, loss: LossKind) -> Option<SourceBatch> {
-        let tp = self.partitions[tag].tp.clone();
-        let (topic, partition, reason) = (&*tp.topic, tp.partition, loss.reason());
-        self.partitions[tag].ledger.lost(loss.records());
-        if self.on_data_loss == OnDataLoss::Stop {
-            error!(
-                topic,
-                partition,
-                reason,
-                "data loss at the source, partition stopped; set portage.on.data.loss=continue or reset its offset: {loss}"
-            );
-            let remedy = "set portage.on.data.loss=continue, or reset the connector's offset of this partition";
-            let message = format!("{loss}; {remedy}");
-            self.losses.note(tag, clients::now_ms(), loss);
-            self.stop_partition(tag, None, message);
-            return None;
-        }
-        error!(
-            topic,
-            partition,
-            reason,
-            "data loss at the source, going on with what exists; see what readers of the target miss: {loss}"
-        );
-        self.losses.note(tag, clients::now_ms(), loss.clone());
-        // Whatever was wrong with the log that is gone.
-        self.faults.remove(&tag);
-        self.report();
-        self.note(tag, &loss);
-        let go_on_at = loss.go_on_at();
-        self.fetcher.seek(tp, go_on_at);
-        match loss {
-            LossKind::Truncated { to: next, .. } | LossKind::Diverged { common_end: Some(next), .. } => {
-                self.partitions[tag].seen.position = Some(next);
-                Some(self.marker(tag, next, None))
-            }
-            LossKind::Diverged { common_end: None, .. } | LossKind::Recreated { .. } => {
-                let partition = &mut self.partitions[tag];
-                if let LossKind::Recreated { new_id, .. } = loss {
-                    partition.topic_id = TopicId::new(*new_id.as_bytes());
-                }
-                partition.seen = Seen::default();
-                partition.marks_position = true;
-                None
-            }
-        }
-    }
-
-    /// A batch without records: stores that the next record to read is `next`, and what has been lost before it.
-    fn marker(&mut self, tag: usize, next: i64, leader_epoch: Option<i32>) -> SourceBatch {
-        if let Some(runs) = self.runs.as_mut().and_then(|runs| runs.partition(tag)) {
-            runs.handed_out();
-        }
-        let partition = &mut self.partitions[tag];
-        partition.ledger.handed_out_old_format(next);
-        let saved = SavedPosition { offset: next - 1, topic_id: partition.topic_id, leader_epoch };
-        SourceBatch {
-            tag,
-            topic: Arc::clone(&partition.remote_topic),
-            partition: partition.tp.partition,
-            source_partition: partition.source_partition.clone(),
-            source_offset: self.losses.remembered_with(tag, saved.to_source_offset()),
-            payload: Payload::Records(Vec::new()),
-            first_wanted: next,
-            hold: None,
-        }
-    }
-
-    /// What a loss means for the offsets that were known.
-    fn note(&mut self, tag: usize, loss: &LossKind) {
-        let Some(runs) = self.runs.as_mut().and_then(|runs| runs.partition(tag)) else { return };
-        match loss {
-            LossKind::Truncated { to, .. } => runs.read_to(*to),
-            LossKind::Diverged { common_end, .. } => runs.rewound(common_end.unwrap_or(0)),
-            LossKind::Recreated { new_id, .. } => runs.recreated(TopicId::new(*new_id.as_bytes())),
-        }
     }
 
     fn recovered(&mut self, tag: usize) {
@@ -414,6 +231,9 @@ impl SourceTask for MirrorSourceTask {
             // What former tasks have lost. A worker listens once the task runs.
             self.report();
         }
+        if !self.marks.is_empty() {
+            return Ok(Polled::Batches(std::mem::take(&mut self.marks)));
+        }
         if let Some(open_at) = self.throttle.open_at() {
             sleep_until(open_at).await;
         }
@@ -449,8 +269,11 @@ impl SourceTask for MirrorSourceTask {
                 let records = ack.runs.iter().map(|run| run.count.unsigned_abs()).sum();
                 partition.ledger.acked(records, now_ms);
             }
-            if let Some(runs) = &mut self.runs {
-                runs.acked(ack.tag, &ack.runs);
+            if let Some(runs) = self.runs.as_mut().and_then(|runs| runs.partition(ack.tag)) {
+                runs.acked(&ack.runs);
+                if let Some(loss) = runs.take_loss() {
+                    self.target_lost(ack.tag, loss);
+                }
             }
             if let (Some(syncs), Some(partition)) = (&self.syncs, self.partitions.get(ack.tag)) {
                 syncs.acked(&partition.synced, &ack.runs);
@@ -497,49 +320,4 @@ fn record_bytes(fetched: &FetchedPartition) -> usize {
         FetchedEntry::Legacy(set) => set.as_bytes().len(),
     };
     fetched.batches.iter().map(bytes).sum()
-}
-
-/// Behind the last record that is on the target.
-fn resume_at(saved: &SavedPosition) -> Position {
-    let mut position = Position::offset(saved.next());
-    if let Some(leader_epoch) = saved.leader_epoch {
-        position = position.with_leader_epoch(leader_epoch);
-    }
-    if let Some(topic_id) = saved.topic_id {
-        position = position.with_topic_id(Uuid::from_bytes(*topic_id.as_bytes()));
-    }
-    position
-}
-
-/// The ids of the topics of partitions that have no stored position.
-async fn know_topics(cluster: &Cluster, partitions: &mut [Partition]) -> Result<(), ConnectError> {
-    let mut names: Vec<&str> = partitions.iter().map(|partition| &*partition.tp.topic).collect();
-    names.dedup();
-    let described = cluster.admin().describe_topics(&names).await;
-    let described = described.map_err(|error| clients::refused(ClientRole::ReplicationConsumer, &error))?;
-    for partition in partitions.iter_mut().filter(|partition| partition.topic_id.is_none()) {
-        let info = described.get(&*partition.tp.topic).and_then(|info| info.as_ref().ok());
-        partition.topic_id = info.and_then(|info| TopicId::new(*info.id.as_bytes()));
-    }
-    Ok(())
-}
-
-/// `auto.offset.reset` of the source consumer: where a partition without a stored offset begins.
-fn first_start(reset: Option<&str>) -> Result<Position, ConnectError> {
-    match reset.map(str::trim) {
-        None | Some("" | "earliest") => Ok(Position::earliest()),
-        Some("latest") => Ok(Position::latest()),
-        Some(other) => Err(ConnectError::config(format!(
-            "invalid auto.offset.reset {other} of the source consumer: must be earliest or latest"
-        ))),
-    }
-}
-
-/// `portage.data.loss.acknowledged`.
-fn acknowledged(config: &ConfigMap) -> Result<Option<i64>, ConnectError> {
-    let parse = |text: &String| {
-        let problem = |_| ConnectError::config(format!("invalid {DATA_LOSS_ACKNOWLEDGED} {text}: must be a number"));
-        text.trim().parse().map_err(problem)
-    };
-    config.get(DATA_LOSS_ACKNOWLEDGED).map(parse).transpose()
 }

@@ -206,6 +206,12 @@ impl PartitionMap {
         self.to
     }
 
+    /// The target offset up to which the map knows copies (exclusive), if it knows any.
+    #[must_use]
+    pub const fn target_end(&self) -> Option<i64> {
+        self.target_to
+    }
+
     /// The runs, ascending.
     #[must_use]
     pub fn runs(&self) -> &[OffsetRun] {
