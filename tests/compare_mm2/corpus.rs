@@ -1,6 +1,6 @@
 //! What is mirrored: topics of every kind, ACLs, groups; and the one file that both mirror by.
 
-use harness::{Acl, GroupOffset, KafkaCluster, Properties, Record};
+use harness::{Acl, GroupOffset, KafkaCluster, MirrorMaker, Properties, Record};
 
 /// Groups whose last partition is at the end of its log: once they are on the target, so is everything before.
 pub(crate) const GROUPS: [&str; 3] = ["readers", "auditors", "laggards"];
@@ -92,13 +92,6 @@ pub(crate) fn properties(source: &KafkaCluster, target: &KafkaCluster) -> Proper
         ("emit.checkpoints.interval.seconds", "1"),
         ("refresh.groups.interval.seconds", "1"),
         ("offset-syncs.topic.location", "target"),
-        ("replication.factor", "1"),
-        ("offset-syncs.topic.replication.factor", "1"),
-        ("checkpoints.topic.replication.factor", "1"),
-        ("heartbeats.topic.replication.factor", "1"),
-        ("config.storage.replication.factor", "1"),
-        ("offset.storage.replication.factor", "1"),
-        ("status.storage.replication.factor", "1"),
     ];
-    settings.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
+    MirrorMaker::properties(settings)
 }

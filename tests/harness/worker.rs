@@ -175,6 +175,24 @@ pub struct MirrorMaker {
 }
 
 impl MirrorMaker {
+    /// An `mm2.properties` of these settings between clusters of one broker each: no topic has a second replica, and the
+    /// workers' own have few partitions.
+    pub fn properties<'a>(settings: impl IntoIterator<Item = (&'a str, &'a str)>) -> Properties {
+        let of_one_broker = [
+            ("replication.factor", "1"),
+            ("offset-syncs.topic.replication.factor", "1"),
+            ("checkpoints.topic.replication.factor", "1"),
+            ("heartbeats.topic.replication.factor", "1"),
+            ("config.storage.replication.factor", "1"),
+            ("offset.storage.replication.factor", "1"),
+            ("offset.storage.partitions", "2"),
+            ("status.storage.replication.factor", "1"),
+            ("status.storage.partitions", "2"),
+        ];
+        let all = of_one_broker.into_iter().chain(settings);
+        all.map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
+    }
+
     /// Starts it; what it mirrors shows when it runs.
     pub fn start(runtime: Runtime, name: &str, properties: &Properties) -> Self {
         match runtime {

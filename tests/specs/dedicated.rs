@@ -40,7 +40,6 @@ fn one_flow(alias: &str, pair: &Pair) -> Properties {
     ];
     let common = [
         ("tasks.max", "2"),
-        ("replication.factor", "1"),
         ("emit.heartbeats.enabled", "false"),
         ("heartbeats.replication.enabled", "false"),
         ("sync.topic.acls.enabled", "false"),
@@ -49,15 +48,8 @@ fn one_flow(alias: &str, pair: &Pair) -> Properties {
         ("emit.checkpoints.interval.seconds", "1"),
         ("refresh.topics.interval.seconds", "1"),
         ("refresh.groups.interval.seconds", "1"),
-        ("checkpoints.topic.replication.factor", "1"),
-        ("heartbeats.topic.replication.factor", "1"),
-        ("offset-syncs.topic.replication.factor", "1"),
-        ("config.storage.replication.factor", "1"),
-        ("offset.storage.replication.factor", "1"),
-        ("status.storage.replication.factor", "1"),
     ];
-    let common = common.map(|(key, value)| (key.to_owned(), value.to_owned()));
-    settings.into_iter().chain(common).collect()
+    settings.into_iter().chain(MirrorMaker::properties(common)).collect()
 }
 
 /// Every config of a connector that has been written, in order.

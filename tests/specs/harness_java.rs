@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use harness::{MirrorMaker, Properties, Record, Runtime, WorkerConfig, clusters, eventually, tools};
+use harness::{MirrorMaker, Record, Runtime, WorkerConfig, clusters, eventually, tools};
 use serde_json::json;
 
 const SOON: Duration = Duration::from_secs(60);
@@ -48,27 +48,17 @@ async fn java_mirror_maker_mirrors() {
     pair.source.produce("java-mm-orders", 0, &Record::numbered(2)).await;
     let settings = [
         ("clusters", "a,b"),
-        ("a.bootstrap.servers", &pair.source.bootstrap()),
-        ("b.bootstrap.servers", &pair.target.bootstrap()),
+        ("a.bootstrap.servers", &*pair.source.bootstrap()),
+        ("b.bootstrap.servers", &*pair.target.bootstrap()),
         ("a->b.enabled", "true"),
         ("a->b.topics", "java-mm-.*"),
         ("a->b.emit.heartbeats.enabled", "false"),
         ("a->b.emit.checkpoints.enabled", "false"),
         ("b->a.emit.heartbeats.enabled", "false"),
         ("offset-syncs.topic.location", "target"),
-        ("replication.factor", "1"),
-        ("offset-syncs.topic.replication.factor", "1"),
-        ("checkpoints.topic.replication.factor", "1"),
-        ("heartbeats.topic.replication.factor", "1"),
-        ("config.storage.replication.factor", "1"),
-        ("offset.storage.replication.factor", "1"),
-        ("offset.storage.partitions", "2"),
-        ("status.storage.replication.factor", "1"),
-        ("status.storage.partitions", "2"),
     ];
-    let settings: Properties = settings.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
 
-    let mirror_maker = MirrorMaker::start(Runtime::Java, "java-mm", &settings);
+    let mirror_maker = MirrorMaker::start(Runtime::Java, "java-mm", &MirrorMaker::properties(settings));
 
     eventually("the mirror has its topic", SOON, async || {
         assert!(mirror_maker.process().exited().is_none(), "{}", mirror_maker.process().log_tail());

@@ -7,8 +7,10 @@
 //! - A source broker that dies and comes back is ridden out: no task fails, everything arrives, nothing twice.
 //! - So is a target broker that dies and comes back within the worker's session, although it holds the worker's storage
 //!   topics and its group.
+//! - Leaders that move, of the source's partition as of the target's, change nothing.
 
 use harness::{KafkaCluster, Runtime, WorkerConfig, clusters, eventually, lab};
+use serde_json::json;
 
 use crate::lifecycle::{Config, Runs, SOON, Stream, arrive, end_offset, run, runs, stop, stored_offset, stored_states};
 
@@ -118,4 +120,35 @@ async fn a_target_broker_that_dies_within_a_session_is_ridden_out() {
     runs(worker.rest(), "target-dies").await;
     let (_, states) = stored_states(&target, "target-dies-status").await;
     assert!(!states.contains(&"FAILED".to_owned()), "{states:?}");
+}
+
+#[tokio::test]
+async fn leaders_that_move_change_nothing() {
+    let lab = lab().await;
+    let cluster = lab.cluster("moving").brokers(2).start().await;
+    cluster.create_replicated_topic("orders", 1, 2, &[]).await;
+    let worker = WorkerConfig::new(&cluster, "leaders").start(Runtime::Portage).await;
+    // The cluster is its own target: each side's leader moves.
+    let mirror = Config::mirror("here", &cluster, &cluster, "orders").with("replication.factor", "2");
+    run(worker.rest(), "leaders", &mirror).await;
+    let stream = Stream::start(&cluster, "orders").await;
+
+    for topic in ["orders", "here.orders", "orders", "here.orders"] {
+        flows(&cluster, "here.orders").await;
+        let leader = async || cluster.topic(topic).await.partitions[0].leader;
+        let before = leader().await;
+        cluster.move_partition(topic, 0, &[3 - before, before]).await;
+        eventually(&format!("{topic} has another leader"), SOON, async || {
+            // Not possible before the move is done.
+            let _ = cluster.try_call("topic.electPreferred", json!({"topic": topic, "partition": 0})).await;
+            if leader().await == before { Err(before) } else { Ok(()) }
+        })
+        .await;
+    }
+
+    flows(&cluster, "here.orders").await;
+    let written = stream.stop().await;
+    let mirrored = arrive(&cluster, "here.orders", 0, written).await;
+    assert_eq!(Runs::of(&mirrored), Runs::once(written));
+    runs(worker.rest(), "leaders").await;
 }

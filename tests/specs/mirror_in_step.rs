@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 
 use harness::{Acl, KafkaCluster, Listener, Properties, Sasl, USER, clusters, eventually, secured_cluster};
 
-use crate::delivery::{ARRIVES, Flow};
+use crate::delivery::{ARRIVES, Flow, worker};
 
 const SECOND: &str = "1";
 
@@ -67,6 +67,10 @@ async fn configs_follow_the_source_and_what_only_the_target_has_stays() {
         ],
     )
     .await;
+    let metrics = worker().await.rest().get("/metrics").await.expect_text();
+    let drift = |line: &&str| line.starts_with("portage_mirror_findings{") && line.contains("step-configs-flow");
+    let drift: Vec<&str> = metrics.lines().filter(drift).filter(|line| line.contains("about=\"configs\"")).collect();
+    assert!(matches!(drift[..], [line] if line.ends_with(" 2")), "{drift:?}");
 
     // A later look has been there when this arrives, and has left both as they are.
     pair.source.set_topic_config(topic, &[("cleanup.policy", Some("compact"))]).await;

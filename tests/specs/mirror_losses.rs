@@ -8,14 +8,18 @@
 //! - a log that is cut off and written anew after an unclean restart: everything from the cut on arrives, and what the target
 //!   holds of the history that is gone is named.
 //!
-//! Each loss is an error in the log once, stands in the task's status over restarts of the worker, and goes when it is
-//! acknowledged. With `portage.on.data.loss=stop` that partition stands still until somebody decides, and the others go on.
+//! Retention that overtakes the mirror is noticed as deleted records are, and with exactly-once support losses are stored in
+//! transactions. So is what the target loses: a remote topic that is deleted, or deleted and created again. A source topic
+//! that goes and does not come back is named with what was unread, and the others go on; stored offsets that are lost are named.
+//!
+//! Each loss is an error in the log once, stands in the task's status and among the metrics over restarts of the worker, and
+//! goes when it is acknowledged. With `portage.on.data.loss=stop` that partition stands still until somebody decides, and the others go on.
 
 use std::fs;
 use std::time::Duration;
 
 use bytes::Buf;
-use harness::{Consumed, KafkaCluster, Runtime, Worker, WorkerConfig, clusters, eventually, lab};
+use harness::{Consumed, KafkaCluster, Record, Runtime, Worker, WorkerConfig, clusters, eventually, lab};
 use serde_json::{Value, json};
 
 use crate::delivery::named;
@@ -188,12 +192,7 @@ async fn topics_created_anew_and_deleted_records_are_noticed_whatever_the_worker
     tokio::join!(create_again(source, names[0]), purge(source, names[0]));
     all_is_there_and_named(&worker, names[0]).await;
 
-    worker.rest().put("/connectors/loss-paused/pause", &Value::Null).await;
-    eventually("it is paused", SOON, async || {
-        let status = worker.rest().get("/connectors/loss-paused/status").await.expect(200);
-        if status["tasks"][0]["state"] == "PAUSED" { Ok(()) } else { Err(status.to_string()) }
-    })
-    .await;
+    pause(&worker, "loss-paused").await;
     tokio::join!(create_again(source, names[1]), purge(source, names[1]));
     worker.rest().put("/connectors/loss-paused/resume", &Value::Null).await;
     all_is_there_and_named(&worker, names[1]).await;
@@ -312,5 +311,148 @@ async fn a_log_cut_off_and_written_anew_is_noticed_whatever_the_worker_does() {
             "was cut off at offset 10 and written anew; offsets 10 to 19 on the target are of the history that is gone";
         says(worker, name, &format!("{topic}-0"), words).await;
         assert_eq!(cries(worker, &topic), 1, "{topic}");
+        assert_eq!(unacknowledged(worker, &topic).await, Some(1.0), "{topic}");
+        acknowledge(worker, &source, name).await;
+        assert_eq!(unacknowledged(worker, &topic).await, None, "{topic}");
     }
+}
+
+/// How many losses of a topic nobody has acknowledged, as `/metrics` has it.
+async fn unacknowledged(worker: &Worker, topic: &str) -> Option<f64> {
+    let metrics = worker.rest().get("/metrics").await.expect_text();
+    let (name, topic) = ("portage_data_losses_unacknowledged{", format!("topic=\"{topic}\""));
+    let line = metrics.lines().find(|line| line.starts_with(name) && line.contains(&topic))?;
+    line.rsplit(' ').next()?.parse().ok()
+}
+
+async fn pause(worker: &Worker, name: &str) {
+    worker.rest().put(&format!("/connectors/{name}/pause"), &Value::Null).await;
+    eventually(&format!("{name} is paused"), SOON, async || {
+        let status = worker.rest().get(&format!("/connectors/{name}/status")).await.expect(200);
+        if status["tasks"][0]["state"] == "PAUSED" { Ok(()) } else { Err(status.to_string()) }
+    })
+    .await;
+}
+
+/// Two records come that are so old that retention takes all there is, before anybody who reads committed records has seen
+/// them; then three new ones.
+async fn expire(source: &KafkaCluster, topic: &str, end: i64) {
+    let open = source.producer().transactional(topic).open().await;
+    open.begin().await;
+    open.send(topic, 0, &old_records("expired", 1)).await;
+    source.produce(topic, 0, &old_records("expired", 1)).await;
+    source.set_topic_config(topic, &[("retention.ms", Some("86400000"))]).await;
+    eventually(&format!("retention has passed {topic}"), SOON, async || match source.start_offsets(topic).await[0] {
+        start if start == end + 2 => Ok(()),
+        start => Err(format!("it begins at {start}")),
+    })
+    .await;
+    open.abort().await;
+    source.produce(topic, 0, &named("new", 3)).await;
+}
+
+/// Records of three days ago.
+fn old_records(prefix: &str, count: usize) -> Vec<Record> {
+    let then = chrono::Utc::now().timestamp_millis() - 3 * 86_400_000;
+    named(prefix, count).into_iter().map(|record| record.at(then)).collect()
+}
+
+#[tokio::test]
+async fn retention_that_overtakes_the_mirror_is_noticed_and_stored_in_transactions() {
+    let pair = clusters().await;
+    let source = &pair.source;
+    let group = WorkerConfig::new(&pair.target, "losses-exact").with("exactly.once.source.support", "enabled");
+    let names = ["expired-paused", "expired-down"];
+    for name in names {
+        let topic = format!("{name}-log");
+        source.create_topic(&topic, 1).await;
+        source.produce(&topic, 0, &old_records("old", OLD)).await;
+    }
+    let worker = group.start(Runtime::Portage).await;
+    for name in names {
+        // The target would expire its copies, too.
+        start(&worker, source, name, &[("sync.topic.configs.enabled", "false")]).await;
+        holds(name, &format!("{name}-log"), 0, &both(OLD, 0)).await;
+    }
+
+    pause(&worker, names[0]).await;
+    expire(source, "expired-paused-log", 10).await;
+    worker.rest().put("/connectors/expired-paused/resume", &Value::Null).await;
+    let words = "records with offsets 10 to 11 were deleted at the source";
+    says(&worker, names[0], "expired-paused-log-0", words).await;
+    holds(names[0], "expired-paused-log", 0, &both(OLD, 3)).await;
+    assert_eq!(cries(&worker, "expired-paused-log"), 1);
+    assert!(worker.stop().await.success());
+    expire(source, "expired-down-log", 10).await;
+    let worker = group.start(Runtime::Portage).await;
+
+    for (name, cried) in [(names[0], 0), (names[1], 1)] {
+        let topic = format!("{name}-log");
+        says(&worker, name, &format!("{topic}-0"), words).await;
+        holds(name, &topic, 0, &both(OLD, 3)).await;
+        assert_eq!(cries(&worker, &topic), cried, "{topic}: what is known already is no news");
+        assert_eq!(unacknowledged(&worker, &topic).await, Some(1.0));
+        acknowledge(&worker, source, name).await;
+    }
+}
+
+#[tokio::test]
+async fn what_the_target_has_lost_is_named_and_so_are_topics_and_offsets_that_are_gone() {
+    let pair = clusters().await;
+    let (source, target, name) = (&pair.source, &pair.target, "tlost");
+    let topics = ["tlost-live", "tlost-down", "tlost-gone"];
+    for topic in topics {
+        source.create_topic(topic, 1).await;
+        source.produce(topic, 0, &named("old", OLD)).await;
+    }
+    let group = WorkerConfig::new(target, "losses-target").with("offset.flush.interval.ms", "200");
+    let worker = group.start(Runtime::Portage).await;
+    start(&worker, source, name, &[]).await;
+    for topic in topics {
+        holds(name, topic, 0, &both(OLD, 0)).await;
+    }
+
+    target.delete_topic("tlost.tlost-live").await;
+    eventually("the topic is there again", SOON, async || {
+        target.try_topic("tlost.tlost-live").await.map_err(|error| error.to_string())?;
+        match target.end_offsets("tlost.tlost-live").await[0] {
+            0 => Ok(()),
+            end => Err(format!("it ends at {end}")),
+        }
+    })
+    .await;
+    source.produce("tlost-live", 0, &named("new", 3)).await;
+    let lost = "the target has lost what it held at offsets 0 to 9";
+    says(&worker, name, "tlost-live-0", lost).await;
+    says(&worker, name, "tlost-live-0", "copies of source records before offset 10 are gone").await;
+    holds(name, "tlost-live", 0, &texts("new", 3)).await;
+
+    source.delete_topic("tlost-gone").await;
+    eventually("the others go on without the topic that is gone", SOON, async || {
+        let status = worker.rest().connector_runs(name).await?;
+        let tasks = worker.rest().get(&format!("/connectors/{name}/tasks")).await.expect(200);
+        let shares = tasks[0]["config"]["task.assigned.partitions"].as_str().unwrap_or_default().to_owned();
+        if shares == "tlost-down-0,tlost-live-0" { Ok(()) } else { Err(format!("{shares} {status}")) }
+    })
+    .await;
+    holds(name, "tlost-gone", 0, &both(OLD, 0)).await;
+
+    assert!(worker.stop().await.success());
+    target.delete_topic("tlost.tlost-down").await;
+    let worker = group.start(Runtime::Portage).await;
+    says(&worker, name, "tlost-down-0", lost).await;
+    says(&worker, name, "tlost-live-0", lost).await;
+    source.produce("tlost-down", 0, &named("new", 3)).await;
+    holds(name, "tlost-down", 0, &texts("new", 3)).await;
+    acknowledge(&worker, source, name).await;
+    assert!(worker.stop().await.success());
+
+    // The offsets of another group: those of this one are lost.
+    let worker = WorkerConfig::new(target, "losses-offsets").start(Runtime::Portage).await;
+    start(&worker, source, name, &[]).await;
+    eventually("the log says that offsets are missing", SOON, async || {
+        let log = worker.process().log();
+        if log.contains("partitions have no stored offset") { Ok(()) } else { Err(worker.process().log_tail()) }
+    })
+    .await;
 }

@@ -1,6 +1,9 @@
 //! More than one flow between clusters.
 //!
 //! - Active/active with the default policy: each side gets the other's topics under its alias, and nothing comes back.
+//! - Fan-in and fan-out over three clusters: each target gets what it asks for from each source, under the source's alias, and
+//!   the heartbeats of a flow say on the next cluster which way they came. Offset syncs are kept on the source if that is
+//!   wanted, and groups are translated by them.
 //! - Over two hops a topic carries both aliases, and so does the topic of heartbeats: it tells the path.
 //! - With the identity policy in both directions, a topic that has come from a cluster is not mirrored back to it, which the
 //!   status says; also if both flows start at the same moment: one of them gives way, and the topic stops growing.
@@ -8,7 +11,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use harness::{KafkaCluster, Record, Runtime, Worker, WorkerConfig, clusters, eventually};
+use harness::{GroupOffset, KafkaCluster, Record, Runtime, Worker, WorkerConfig, clusters, eventually, lab};
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
@@ -94,6 +97,85 @@ async fn active_active_brings_nothing_back() {
         assert_eq!(topics_with(cluster, "aa-orders").await, wanted.into_iter().flatten().collect());
     }
     holds(west.1, "aa-east.aa-orders", &["from east"]).await;
+}
+
+#[tokio::test]
+async fn three_clusters_fan_in_and_out_and_heartbeats_tell_the_path() {
+    let (pair, lab) = (clusters().await, lab().await);
+    let third = lab.cluster("third").start().await;
+    let (a, b, c) = (("tri-a", &pair.source), ("tri-b", &pair.target), ("tri-c", &third));
+    for (alias, cluster) in [a, b] {
+        cluster.create_topic("tri-orders", 1).await;
+        cluster.produce("tri-orders", 0, &named(alias, 3)).await;
+    }
+    let at_c = WorkerConfig::new(&third, "tri").with("offset.flush.interval.ms", "300").start(Runtime::Portage).await;
+    let at_b = worker().await;
+    let heartbeat = json!({
+        "connector.class": "org.apache.kafka.connect.mirror.MirrorHeartbeatConnector",
+        "source.cluster.alias": a.0,
+        "target.cluster.alias": b.0,
+        "target.cluster.bootstrap.servers": b.1.bootstrap(),
+        "heartbeats.topic.replication.factor": "1",
+    });
+    at_b.rest().put_connector("tri-heartbeat", &heartbeat).await;
+    let at_source = ("offset-syncs.topic.location", "source");
+
+    let orders = ("topics", "tri-orders");
+    let hops = ("topics", r"tri-orders|tri-a\.tri-orders");
+    flow(at_b, a, b, &[orders]).await;
+    flow(&at_c, a, c, &[orders, at_source]).await;
+    flow(&at_c, b, c, &[hops, ("heartbeats.replication.enabled", "true")]).await;
+
+    let [of_a, of_b] = [a.0, b.0].map(|alias| [0, 1, 2].map(|number| format!("{alias}{number}")));
+    for (cluster, topic, wanted) in [
+        (b.1, "tri-a.tri-orders", &of_a),
+        (c.1, "tri-a.tri-orders", &of_a),
+        (c.1, "tri-b.tri-orders", &of_b),
+        (c.1, "tri-b.tri-a.tri-orders", &of_a),
+    ] {
+        holds(cluster, topic, &wanted.each_ref().map(String::as_str)).await;
+    }
+    eventually("the heartbeat of a->b has come to c by b", SOON, async || {
+        c.1.try_topic("tri-b.heartbeats").await.map_err(|error| error.to_string())?;
+        let beats = c.1.consume("tri-b.heartbeats").await;
+        let ours = |key: &[u8]| key == b"\x00\x05tri-a\x00\x05tri-b";
+        if beats.iter().any(|beat| beat.record.key.as_deref().is_some_and(ours)) {
+            Ok(())
+        } else {
+            Err(format!("{} beats", beats.len()))
+        }
+    })
+    .await;
+
+    let syncs = "mm2-offset-syncs.tri-c.internal";
+    assert!(a.1.topics().await.contains(&syncs.to_owned()));
+    let internal: Vec<String> =
+        topics_with(c.1, "offset-syncs").await.into_iter().filter(|topic| topic.contains("tri-a")).collect();
+    assert!(internal.is_empty(), "{internal:?}");
+    a.1.set_group_offsets("tri-group", &[GroupOffset::new("tri-orders", 0, 3)]).await;
+    let checkpoint = json!({
+        "connector.class": "org.apache.kafka.connect.mirror.MirrorCheckpointConnector",
+        "source.cluster.alias": a.0,
+        "target.cluster.alias": c.0,
+        "source.cluster.bootstrap.servers": a.1.bootstrap(),
+        "target.cluster.bootstrap.servers": c.1.bootstrap(),
+        "groups": "tri-group",
+        "topics": "tri-orders",
+        "offset-syncs.topic.location": "source",
+        "portage.offset.translation": "mm2",
+        "checkpoints.topic.replication.factor": "1",
+        "emit.checkpoints.interval.seconds": "1",
+        "sync.group.offsets.enabled": "true",
+        "sync.group.offsets.interval.seconds": "1",
+    });
+    at_c.rest().put_connector("tri-checkpoint", &checkpoint).await;
+    eventually("the group is translated by the syncs on the source", SOON, async || {
+        match c.1.group_offset("tri-group", "tri-a.tri-orders", 0).await {
+            Some(3) => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    })
+    .await;
 }
 
 #[tokio::test]

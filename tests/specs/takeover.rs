@@ -42,17 +42,8 @@ fn mm2_properties(pair: &Pair) -> Properties {
         ("emit.checkpoints.interval.seconds", "1"),
         ("refresh.groups.interval.seconds", "1"),
         ("offset-syncs.topic.location", "target"),
-        ("replication.factor", "1"),
-        ("offset-syncs.topic.replication.factor", "1"),
-        ("checkpoints.topic.replication.factor", "1"),
-        ("heartbeats.topic.replication.factor", "1"),
-        ("config.storage.replication.factor", "1"),
-        ("offset.storage.replication.factor", "1"),
-        ("offset.storage.partitions", "2"),
-        ("status.storage.replication.factor", "1"),
-        ("status.storage.partitions", "2"),
     ];
-    settings.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
+    MirrorMaker::properties(settings)
 }
 
 /// Starts MirrorMaker and waits until it has mirrored `count` records of partition 0.
