@@ -2,6 +2,7 @@
 //!
 //! - what is encoded decodes to the same records, in every codec;
 //! - the builder knows the length before it is done;
+//! - a merged batch has the records of all its parts;
 //! - a restamp leaves a right checksum right, and records as they were;
 //! - no bytes, random or a real batch with bytes changed, make anything panic, or take more memory than the limits;
 //! - compressed bombs are refused.
@@ -10,7 +11,7 @@
 use bytes::{Bytes, BytesMut};
 use kafka_wire::batch::{
     BatchBuilder, BatchError, Codec, DecodeLimits, FetchedEntry, HEADER_LEN, Header, Record, RecordBatch, Stamp,
-    encode, split,
+    encode, merge, split,
 };
 use proptest::collection::vec;
 use proptest::option;
@@ -132,6 +133,39 @@ proptest! {
         prop_assert_eq!(batch.is_transactional(), stamp.transactional);
         prop_assert!(batch.is_dense() && !batch.is_control());
         prop_assert_eq!(batch.decode(&LIMITS).unwrap(), records);
+    }
+
+    #[test]
+    fn merged_batches_decode_to_the_records_of_all_of_them(
+        parts in vec((any_records(), select(CODECS.to_vec()), any_stamp()), 1..6),
+    ) {
+        let encoded = parts.iter().map(|(records, codec, stamp)| encode(records, *codec, *stamp).unwrap());
+        let batches: Vec<_> = encoded.map(|bytes| RecordBatch::parse(bytes).unwrap()).collect();
+        let records = batches.iter().flat_map(|batch| batch.decode(&LIMITS).unwrap()).zip(0..);
+        let expected: Vec<_> = records.map(|(record, offset)| Record { offset, ..record }).collect();
+
+        let merged = merge(&batches, &LIMITS).unwrap();
+
+        prop_assert_eq!(merged.verify_crc(), Ok(()));
+        prop_assert_eq!(merged.codec(), batches[0].codec());
+        prop_assert_eq!((merged.record_count(), merged.is_dense()), (expected.len(), true));
+        prop_assert_eq!(merged.max_timestamp(), expected.iter().map(|record| record.timestamp).max().unwrap());
+        prop_assert!(!merged.is_transactional() && merged.producer_id() == -1);
+        prop_assert_eq!(merged.decode(&LIMITS).unwrap(), expected);
+    }
+
+    #[test]
+    fn merging_what_was_changed_on_its_way_does_no_harm(first in any_batch_bytes(), second in any_batch_bytes(), at in any::<Index>(), flip in 1..=255_u8) {
+        let mut bytes = second.to_vec();
+        let at = at.index(bytes.len());
+        bytes[at] ^= flip;
+        let batches: Vec<_> = [first, bytes.into()].into_iter().filter_map(|bytes| RecordBatch::parse(bytes).ok()).collect();
+
+        if let Ok(merged) = merge(&batches, &LIMITS) {
+            let decoded: Vec<_> = batches.iter().map(|batch| batch.decode(&LIMITS)).collect();
+            let count: usize = batches.iter().map(RecordBatch::record_count).sum();
+            prop_assert_eq!(merged.record_count(), count, "{:?}", decoded);
+        }
     }
 
     #[test]

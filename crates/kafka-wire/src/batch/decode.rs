@@ -67,6 +67,15 @@ pub(super) struct RawRecord {
     pub(super) headers: Vec<Header>,
 }
 
+/// A record of which only what depends on its batch is read.
+pub(super) struct UnreadRecord<'a> {
+    pub(super) attributes: i8,
+    pub(super) timestamp_delta: i64,
+    pub(super) offset_delta: i32,
+    /// Key, value and headers, as they are written.
+    pub(super) rest: &'a [u8],
+}
+
 /// The decompressed record section of a batch.
 pub(super) struct RecordSection(Bytes);
 
@@ -118,6 +127,16 @@ impl RecordSection {
             Ok(count) if count <= fields.remaining() / HEADER_LEN_MIN => Ok((record, count, fields)),
             _ => Err(RecordError::HeaderCount { count: i64::from(count), available: fields.remaining() }),
         }
+    }
+
+    /// The next record, without a look at its key, value and headers.
+    pub(super) fn raw<'a>(reader: &mut Reader<'a>) -> Result<UnreadRecord<'a>, RecordError> {
+        let length = reader.varint()?;
+        let length = usize::try_from(length).map_err(|_| RecordError::NegativeLength { length: i64::from(length) })?;
+        let mut fields = reader.section(length, "record")?;
+        let (attributes, timestamp_delta, offset_delta) = (fields.i8()?, fields.varlong()?, fields.varint()?);
+        let rest = fields.take(fields.remaining(), "record")?;
+        Ok(UnreadRecord { attributes, timestamp_delta, offset_delta, rest })
     }
 
     fn header(&self, fields: &mut Reader<'_>) -> Result<Header, RecordError> {

@@ -35,24 +35,22 @@ impl BatchBuilder {
     /// An empty batch that will be compressed with `codec`.
     #[must_use]
     pub fn new(codec: Codec) -> Self {
-        let mut writer = Writer::new();
+        Self::with_capacity(codec, HEADER_LEN)
+    }
+
+    /// The same, with room for a batch of so many bytes before compression.
+    #[must_use]
+    pub fn with_capacity(codec: Codec, bytes: usize) -> Self {
+        let mut writer = Writer::with_capacity(bytes);
         writer.raw(&[0; HEADER_LEN]);
         Self { codec, writer, record_count: 0, base_timestamp: -1, max_timestamp: -1 }
     }
 
     /// Appends a record. On an error nothing is appended, and the batch can still be built.
     pub fn push(&mut self, record: &Record) -> Result<(), BatchError> {
-        let length = self.len_after(record);
-        if length > BATCH_LEN_MAX {
-            return Err(BatchError::TooLong { what: "the batch", bytes: length, max: BATCH_LEN_MAX });
-        }
+        fits(self.len_after(record))?;
         // No length inside is longer than the whole, so from here on everything fits its field.
-        if self.record_count == 0 {
-            self.base_timestamp = record.timestamp;
-            self.max_timestamp = record.timestamp;
-        }
-        self.max_timestamp = self.max_timestamp.max(record.timestamp);
-        let timestamp_delta = record.timestamp.wrapping_sub(self.base_timestamp);
+        let timestamp_delta = self.note(record.timestamp);
         let body = body_len(record, timestamp_delta, self.record_count);
         let writer = &mut self.writer;
         writer.varint(body as i32).i8(0).varlong(timestamp_delta).varint(self.record_count);
@@ -63,6 +61,27 @@ impl BatchBuilder {
         }
         self.record_count += 1;
         Ok(())
+    }
+
+    /// Appends a record whose key, value and headers are encoded already.
+    pub(super) fn push_raw(&mut self, timestamp: i64, attributes: i8, rest: &[u8]) -> Result<(), BatchError> {
+        // Attributes, and the longest that the two deltas and the length itself can be.
+        fits(self.writer.len() + 1 + 10 + 5 + 5 + rest.len())?;
+        let timestamp_delta = self.note(timestamp);
+        let body = 1 + varlong_len(timestamp_delta) + varint_len(self.record_count) + rest.len();
+        let writer = &mut self.writer;
+        writer.varint(body as i32).i8(attributes).varlong(timestamp_delta).varint(self.record_count).raw(rest);
+        self.record_count += 1;
+        Ok(())
+    }
+
+    /// Takes in the time of the next record, and answers with how it is written.
+    fn note(&mut self, timestamp: i64) -> i64 {
+        if self.record_count == 0 {
+            (self.base_timestamp, self.max_timestamp) = (timestamp, timestamp);
+        }
+        self.max_timestamp = self.max_timestamp.max(timestamp);
+        timestamp.wrapping_sub(self.base_timestamp)
     }
 
     /// Length of the batch so far, in bytes, header included, before compression.
@@ -133,6 +152,13 @@ impl BatchBuilder {
         batch[17..21].copy_from_slice(&crc.to_be_bytes());
         Ok(Bytes::from(batch))
     }
+}
+
+fn fits(bytes: usize) -> Result<(), BatchError> {
+    if bytes > BATCH_LEN_MAX {
+        return Err(BatchError::TooLong { what: "the batch", bytes, max: BATCH_LEN_MAX });
+    }
+    Ok(())
 }
 
 /// Bytes of a record after its length field.

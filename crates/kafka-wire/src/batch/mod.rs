@@ -10,6 +10,7 @@
 //! | `split` | from a fetch response to batches |
 //! | `decode`, `legacy`, `control` | from batches to records: magic 2, magic 0 and 1, transaction markers |
 //! | `encode` | from records to a batch |
+//! | `merge` | from many batches to one |
 //! | `codec`, `compression` | names of the codecs, and the codecs |
 //! | `record`, `error` | the values in and out |
 
@@ -21,6 +22,7 @@ mod decode;
 mod encode;
 mod error;
 mod legacy;
+mod merge;
 mod record;
 mod split;
 mod stamp;
@@ -32,6 +34,7 @@ pub use decode::DecodeLimits;
 pub use encode::{BatchBuilder, encode};
 pub use error::{BatchError, RecordError};
 pub use legacy::LegacySet;
+pub use merge::merge;
 pub use record::{Header, Record};
 pub use split::{Batches, FetchedEntry, split};
 pub use stamp::{Stamp, Stamped};
