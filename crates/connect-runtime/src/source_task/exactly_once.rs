@@ -20,7 +20,8 @@ use tokio::time::{Instant, timeout, timeout_at};
 use tracing::{debug, warn};
 
 use super::TaskSpec;
-use super::run_loop::{RunLoop, is_too_large, send, to_offsets};
+use super::run_loop::{RunLoop, to_offsets};
+use super::sending::{self, is_too_large};
 use super::transaction::{Boundary, Transaction};
 use crate::storage::connector_offsets::ConnectorOffsets;
 use crate::worker_config::WorkerConfig;
@@ -247,7 +248,7 @@ impl RunLoop {
                 biased;
                 Some(answer) = self.answers.next(), if !self.answers.is_empty() => self.on_answer(answer)?,
                 committed = committed(&mut self.exactly_once) => self.on_committed(committed).await?,
-                sent = send(&self.producer, self.outgoing.front_mut()), if !self.outgoing.is_empty() => {
+                sent = sending::send(&self.producer, self.outgoing.front_mut()), if !self.outgoing.is_empty() => {
                     self.on_sent(sent)?;
                 }
             }

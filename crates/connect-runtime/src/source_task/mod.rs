@@ -6,7 +6,9 @@
 //! | [`rewrite`](mod@rewrite) | decoding and encoding anew where it must be (pure) |
 //! | [`submitted`] | the contiguous acknowledged prefix (pure) |
 //! | [`lane`] | what is under way in one partition, and what happens when the target refuses (pure) |
+//! | [`waiting`] | small batches that wait become one (pure) |
 //! | [`run_loop`] | the loop that owns all of it |
+//! | [`intake`], [`sending`] | what it does with what was polled, and with what is to be sent and what comes of it |
 //! | [`transaction`] | where transactions begin and end (pure) |
 //! | [`exactly_once`] | what exactly-once tasks do beside: fencing, transactions, offsets in them |
 //! | [`records`] | single records to batches |
@@ -16,15 +18,18 @@
 //! A task owns everything it touches; acknowledgements return into the loop that sent, so nothing is locked.
 
 pub(crate) mod exactly_once;
+mod intake;
 pub mod lane;
 pub mod path;
 pub mod records;
 pub mod rewrite;
 mod run_loop;
+mod sending;
 pub mod stats;
 pub mod submitted;
 pub mod threads;
 pub mod transaction;
+pub mod waiting;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

@@ -26,6 +26,8 @@ pub enum Reason {
     OldFormat,
     /// The target takes no batch of this size.
     TooLarge,
+    /// It was small, and shares a batch with its neighbours.
+    Merged,
     /// The connector has transforms.
     Transforms,
     /// The connector's key or value converter changes bytes.
@@ -34,12 +36,13 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, in the order of [`Self::index`].
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Start,
         Self::Holes,
         Self::LogAppendTime,
         Self::OldFormat,
         Self::TooLarge,
+        Self::Merged,
         Self::Transforms,
         Self::Converters,
     ];
@@ -59,6 +62,7 @@ impl fmt::Display for Reason {
             Reason::LogAppendTime => "log_append_time",
             Reason::OldFormat => "old_format",
             Reason::TooLarge => "too_large",
+            Reason::Merged => "merged",
             Reason::Transforms => "transforms",
             Reason::Converters => "converters",
         })

@@ -115,9 +115,14 @@ impl PauseClock {
 impl TaskStats {
     /// One more batch has taken a way.
     pub fn count(&self, path: Path) {
+        self.count_many(path, 1);
+    }
+
+    /// So many more batches have taken a way.
+    pub fn count_many(&self, path: Path, batches: u64) {
         match path {
-            Path::Pass => self.passed.fetch_add(1, Relaxed),
-            Path::Rewrite(reason) => self.rewritten[reason.index()].fetch_add(1, Relaxed),
+            Path::Pass => self.passed.fetch_add(batches, Relaxed),
+            Path::Rewrite(reason) => self.rewritten[reason.index()].fetch_add(batches, Relaxed),
         };
     }
 
