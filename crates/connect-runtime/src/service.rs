@@ -220,7 +220,7 @@ mod tests {
         let native = service.metrics(None).unwrap();
         let reporter = service.metrics(Some("strimzi-reporter")).unwrap();
 
-        assert!(native.contains("portage_memory_limit_bytes 33554432\n"), "{native}");
+        assert!(native.contains("portage_memory_limit_bytes 67108864\n"), "{native}");
         assert!(!native.contains("kafka_connect_"), "{native}");
         assert!(reporter.contains("kafka_connect_connect_worker_metrics_connector_count 0\n"), "{reporter}");
         assert!(matches!(service.metrics(Some("jmx")), Err(HerderError::BadRequest(_))));

@@ -121,6 +121,46 @@ async fn a_long_poll_ends_when_a_record_comes() {
 }
 
 #[tokio::test]
+async fn who_gives_nothing_back_stops_fetching_within_the_budget_and_goes_on_when_it_does() {
+    let kafka = kafka().await;
+    let cluster = cluster(&kafka).await;
+    create(&cluster, "t", &[]).await;
+    let producer = producer(&kafka, &[]).await;
+    let noise = |seed: u32| {
+        let mut state = seed + 1;
+        let mut byte = || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 24) as u8
+        };
+        Record { value: Some((0..50_000).map(|_| byte()).collect()), ..record("k", "") }
+    };
+    for i in 0..100 {
+        send(&producer, "t", &[noise(i)]).await;
+    }
+    let budget = Budget::new(Budget::MIN_BYTES);
+    let mut fetcher = Fetcher::new(cluster.clone(), FetcherOptions::default(), budget.clone());
+    fetcher.add([(TopicPartition::new("t", 0), Position::offset(0))]);
+
+    let (mut held, mut batches) = (Vec::new(), 0);
+    // Nothing comes once the budget is used up; the pause only says that nothing more is to be expected.
+    while let Ok(fetched) = tokio::time::timeout(Duration::from_millis(500), fetcher.next()).await {
+        if let Fetched::Partition(fetched) = fetched.unwrap() {
+            batches += fetched.batches.len();
+            held.push(fetched);
+            assert!(budget.in_use() <= Budget::MIN_BYTES);
+        }
+    }
+    assert!((10..90).contains(&batches), "{batches} batches of 50 kB in a budget of 4 MiB");
+
+    held.clear();
+    while batches < 100 {
+        if let Fetched::Partition(fetched) = tokio::time::timeout(TIMEOUT, fetcher.next()).await.unwrap().unwrap() {
+            batches += fetched.batches.len();
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_batch_whose_answer_is_lost_is_there_once() {
     let kafka = kafka().await;
     create(&cluster(&kafka).await, "t", &[]).await;

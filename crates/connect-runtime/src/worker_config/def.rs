@@ -185,7 +185,7 @@ fn distributed_keys(def: ConfigDef) -> ConfigDef {
 
 fn portage_keys(def: ConfigDef) -> ConfigDef {
     [
-        key("portage.memory.bytes", Long, is("33554432"), Low).valid(Validator::at_least(1 << 20)),
+        key("portage.memory.bytes", Long, is("67108864"), Low).valid(Validator::at_least(1 << 20)),
         key("portage.metrics.listeners", List, is(""), Low),
         key("portage.metrics.profile", String, is(Profile::DEFAULT), Low).valid(PROFILES),
         key("portage.metrics.series.max", Int, is("10000"), Low).valid(Validator::at_least(1)),

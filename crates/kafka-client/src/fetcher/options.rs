@@ -39,6 +39,9 @@ pub struct FetcherOptions {
     /// `max.partition.fetch.bytes` (1 MiB): the most one response should hold of one partition. The first batch of a
     /// response is always whole.
     pub partition_max_bytes: i32,
+    /// Nobody has asked for a `max.partition.fetch.bytes`: more of a partition is read at once from a broker that is far away,
+    /// where a few busy partitions could not fill a response otherwise.
+    pub partition_max_adapts: bool,
     /// `check.crcs` (true): compare the checksum of every batch with its bytes.
     pub check_crcs: bool,
     /// `client.rack`: read from a replica in the same rack if the brokers agree (KIP-392).
@@ -55,6 +58,7 @@ impl Default for FetcherOptions {
             min_bytes: 1,
             max_bytes: 50 << 20,
             partition_max_bytes: 1 << 20,
+            partition_max_adapts: true,
             check_crcs: true,
             client_rack: String::new(),
             offset_reset: OffsetReset::None,
@@ -87,6 +91,7 @@ impl FetcherOptions {
             min_bytes: number("fetch.min.bytes", default.min_bytes, 0)?,
             max_bytes: number("fetch.max.bytes", default.max_bytes, 1)?,
             partition_max_bytes: number("max.partition.fetch.bytes", default.partition_max_bytes, 1)?,
+            partition_max_adapts: text(config, "max.partition.fetch.bytes").is_none(),
             check_crcs: match text(config, "check.crcs") {
                 None => true,
                 Some(value) if value.eq_ignore_ascii_case("true") => true,
@@ -123,6 +128,8 @@ mod tests {
     fn keys_are_read_and_bad_values_are_named() {
         let read = options(&[("isolation.level", "read_committed"), ("check.crcs", "false")]).unwrap();
         assert_eq!((read.isolation, read.check_crcs), (Isolation::ReadCommitted, false));
+
+        assert!(!options(&[("max.partition.fetch.bytes", "1048576")]).unwrap().partition_max_adapts);
 
         let error = options(&[("fetch.max.bytes", "-1")]).unwrap_err().to_string();
         assert!(error.contains("fetch.max.bytes") && error.contains("-1"), "{error}");

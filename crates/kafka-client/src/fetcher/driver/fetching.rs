@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::super::partition::Rules;
 use super::super::{parse, request};
-use super::{Driver, Event, Item, Message, Response, Sent};
+use super::{Broker, Driver, Event, Item, Message, Response, Sent};
 use crate::budget::Reservation;
 use crate::cluster::Purpose;
 use crate::codes::ErrorCode;
@@ -20,10 +20,24 @@ use crate::proto::Api;
 
 /// Responses from one broker that nobody has taken yet, after which it rests.
 const UNTAKEN_MAX: usize = 2;
-/// A fetch that brings as much as was asked for, and takes longer than this, comes from far away.
+/// A fetch that brings as much as was asked for, and takes longer than this and its bytes, comes from far away,
 const FAR: Duration = Duration::from_millis(50);
+/// if so many in a row do: a broker can be slow once.
+const FAR_AFTER: u32 = 4;
+/// What a near broker's bytes take at least.
+const NEAR_BYTES_PER_MS: usize = 400_000;
 /// From this version on, brokers compare the epoch of the last record read with every fetch (KIP-595).
 const EPOCHS_COMPARED_FROM: i16 = 12;
+
+impl Broker {
+    fn is_far(&self) -> bool {
+        self.slow >= FAR_AFTER
+    }
+}
+
+fn takes_long(elapsed: Duration, bytes: usize) -> bool {
+    elapsed > FAR + Duration::from_millis((bytes / NEAR_BYTES_PER_MS) as u64)
+}
 
 impl Driver {
     /// What a fetch asks for at least.
@@ -37,6 +51,15 @@ impl Driver {
 
     fn window_max_far(&self) -> u32 {
         self.options.max_bytes.unsigned_abs().min(self.budget.fetch_bytes_max_far())
+    }
+
+    /// What to read of one partition at once from a broker that is far away, so that those that are busy fill a response. A
+    /// power of two, because partitions without news stay in the session only as long as they are asked for in the same words.
+    fn partition_max_far(&mut self, node_id: i32) -> Option<i32> {
+        let adapts = self.options.partition_max_adapts;
+        let broker = self.broker(node_id);
+        let share = broker.window / broker.active.max(1);
+        (adapts && broker.is_far()).then(|| i32::try_from(share.next_power_of_two()).unwrap_or(i32::MAX))
     }
 
     /// Prepares a fetch from every broker that can be asked for something.
@@ -75,7 +98,7 @@ impl Driver {
             // Brokers that speak of ids have them all; the metadata will say.
             (version < Some(request::IDS_FROM) || !want.topic_id.is_nil()).then(|| (tp.clone(), want))
         });
-        let wanted: BTreeMap<_, _> = wanted.collect();
+        let mut wanted: BTreeMap<_, _> = wanted.collect();
         let sent: Sent = wanted.keys().filter_map(|tp| Some((tp.clone(), self.partitions.get(tp)?.version))).collect();
         let (connection, reservation) = match ready {
             Ok(_) if sent.is_empty() => {
@@ -89,6 +112,9 @@ impl Driver {
         let ids: HashMap<Uuid, Arc<str>> =
             wanted.iter().map(|(tp, want)| (want.topic_id, Arc::clone(&tp.topic))).collect();
         let names: BTreeSet<Arc<str>> = wanted.keys().map(|tp| Arc::clone(&tp.topic)).collect();
+        if let Some(bytes) = self.partition_max_far(node_id) {
+            wanted.values_mut().for_each(|want| want.partition_max_bytes = want.partition_max_bytes.max(bytes));
+        }
         let request = self.broker(node_id).session.request(wanted);
         let options = Arc::clone(&self.options);
         self.tasks.spawn(async move {
@@ -117,8 +143,15 @@ impl Driver {
         let Response { code, session_id, elapsed, bytes, answers, reservation } = response;
         let reserved = reservation.bytes();
         let least = self.window_min();
-        let most = if elapsed > FAR { self.window_max_far() } else { self.window_max() };
+        let full = bytes >= reserved / 4 * 3;
+        let active = answers.iter().filter(|(_, answer)| !answer.entries.is_empty()).count();
+        let (most_near, most_far) = (self.window_max(), self.window_max_far());
         let broker = self.broker(node_id);
+        if full {
+            broker.slow = if takes_long(elapsed, bytes) { broker.slow.saturating_add(1) } else { 0 };
+            broker.active = u32::try_from(active).unwrap_or(u32::MAX);
+        }
+        let most = if broker.is_far() { most_far } else { most_near };
         broker.session.answered(code, session_id);
         if !code.is_ok() {
             debug!(node_id, error = %code, "fetch session refused");
@@ -128,7 +161,7 @@ impl Driver {
         broker.failures = 0;
         broker.not_before = None;
         // Asks for more when it was all used, and for less when little of it was.
-        if bytes >= reserved / 4 * 3 {
+        if full {
             broker.window = broker.window.saturating_mul(2).min(most).max(least);
         } else if bytes < reserved / 4 {
             broker.window = (broker.window / 2).max(least);
