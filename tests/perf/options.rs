@@ -6,40 +6,71 @@ use crate::subject::Subject;
 use crate::workload::{WORKLOADS, Workload};
 
 pub(crate) const USAGE: &str = "\
-usage: perf [compare | steady] [--quick] [--seconds N] [--rounds N] [--workloads NAME,…] [--subjects NAME,…] [--out FILE]
+usage: perf [compare | steady | wan | curves] [--quick] [--seconds N] [--rounds N] [--workloads NAME,…] [--subjects NAME,…]
+            [--round-trip MS] [--out FILE]
 
-  Without `compare`: Portage and the bare loop, three workloads, one round. With it: MirrorMaker 2 too, all workloads,
-  three rounds. `steady`: latency of Portage and MirrorMaker 2 at 20,000 records a second, for a minute each.
+  Without a command: Portage and the bare loop, three workloads, one round.
+  compare    MirrorMaker 2 too, all workloads, one round; some ten minutes
+  steady     latency of Portage and MirrorMaker 2 at 20,000 records a second, for a minute each
+  wan        Portage and MirrorMaker 2 with a source that is 100 ms of round trip away
+  curves     what Portage takes with 1 to 3,000 partitions, 1 to 10 connectors, records of 100 B to 1 MB, and at rest
 
-  workloads: 1kb-none 1kb-zstd 100b-lz4 16kb-batches 1mb-batches 10kb-records 200-partitions
-  subjects:  mm2 mm2-tuned portage bare";
+  --seconds  the longest that a run is watched from its first record on (20), or the time of `steady` (60)
+  --quick    a quarter of the records
+  workloads: 1kb-none 1kb-zstd 100b-lz4 16kb-batches 1mb-batches 10kb-records 1-record-batches 200-partitions
+  subjects:  mm2 mm2-tuned portage portage-2-tasks bare";
+
+/// What is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Command {
+    Workloads,
+    Steady,
+    Curves,
+}
 
 /// What to do.
 #[derive(Debug)]
 pub(crate) struct Options {
+    pub(crate) command: Command,
     pub(crate) workloads: Vec<Workload>,
     pub(crate) subjects: Vec<Subject>,
     pub(crate) rounds: usize,
-    /// How long each subject mirrors a steady flow, if that is what is measured.
-    pub(crate) steady_s: Option<u64>,
+    pub(crate) seconds: u64,
+    /// How far away the source is.
+    pub(crate) round_trip_ms: u64,
     pub(crate) out: Option<PathBuf>,
 }
 
 impl Options {
     pub(crate) fn parse(words: impl Iterator<Item = String>) -> Result<Self, String> {
         let mut words = words.peekable();
-        let compare = words.next_if(|word| word == "compare").is_some();
         let mut options = Self {
-            workloads: WORKLOADS[..if compare { WORKLOADS.len() } else { 3 }].to_vec(),
-            subjects: if compare { Subject::ALL.to_vec() } else { vec![Subject::Portage, Subject::Bare] },
-            rounds: if compare { 3 } else { 1 },
-            steady_s: None,
+            command: Command::Workloads,
+            workloads: WORKLOADS[..3].to_vec(),
+            subjects: vec![Subject::Portage, Subject::Bare],
+            rounds: 1,
+            seconds: 20,
+            round_trip_ms: 0,
             out: None,
         };
-        if words.next_if(|word| word == "steady").is_some() {
-            options.workloads = Vec::new();
-            options.subjects = vec![Subject::Mm2, Subject::Portage];
-            options.steady_s = Some(60);
+        match words.next_if(|word| !word.starts_with('-')).as_deref() {
+            None => {}
+            Some("compare") => {
+                options.workloads = WORKLOADS.to_vec();
+                options.subjects = vec![Subject::Mm2, Subject::Portage, Subject::Bare];
+            }
+            Some("steady") => {
+                options.command = Command::Steady;
+                options.subjects = vec![Subject::Mm2, Subject::Portage];
+                options.seconds = 60;
+            }
+            Some("wan") => {
+                options.workloads = WORKLOADS[..1].to_vec();
+                options.subjects = vec![Subject::Mm2, Subject::Portage, Subject::Bare];
+                options.round_trip_ms = 100;
+            }
+            Some("curves") => options.command = Command::Curves,
+            Some(other) => return Err(format!("{other} is no command")),
         }
         let mut divisor = 1;
         while let Some(word) = words.next() {
@@ -48,8 +79,11 @@ impl Options {
                 continue;
             }
             let value = words.next().ok_or_else(|| format!("{word} wants a value, or is unknown"))?;
+            let number = || value.parse().map_err(|_| format!("{word} {value} is no number"));
             match word.as_str() {
-                "--rounds" => options.rounds = value.parse().map_err(|_| format!("--rounds {value} is no number"))?,
+                "--rounds" => options.rounds = number()? as usize,
+                "--seconds" => options.seconds = number()?,
+                "--round-trip" => options.round_trip_ms = number()?,
                 "--workloads" => {
                     let known = |name: &str| WORKLOADS.into_iter().find(|workload| workload.name == name);
                     options.workloads = pick("workload", &value, known)?;
@@ -57,10 +91,6 @@ impl Options {
                 "--subjects" => {
                     let known = |name: &str| Subject::ALL.into_iter().find(|subject| subject.name() == name);
                     options.subjects = pick("subject", &value, known)?;
-                }
-                "--seconds" => {
-                    let seconds = value.parse().map_err(|_| format!("--seconds {value} is no number"))?;
-                    options.steady_s = Some(seconds);
                 }
                 "--out" => options.out = Some(value.into()),
                 other => return Err(format!("{other} is unknown")),

@@ -1,13 +1,14 @@
 //! One run: start, watch the target's offsets until everything is there, and read the meters at the first and the last record.
 
+use std::fmt;
 use std::time::{Duration, Instant};
 
-use harness::{Pair, Process};
+use harness::{KafkaCluster, Pair, Process};
 use rskafka::client::Client;
 use rskafka::client::partition::{OffsetAt, PartitionClient, UnknownTopicHandling};
 
 use crate::meter::Meter;
-use crate::subject::Subject;
+use crate::subject::{Running, Subject};
 use crate::workload::Workload;
 
 /// What one run has cost. CPU and rates are from the first record on the target to the last, so that a start, which is
@@ -24,6 +25,17 @@ pub(crate) struct Figures {
     pub(crate) start_cpu_s: f64,
 }
 
+impl fmt::Display for Figures {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { mb_per_s, records_per_s, cpu_s_per_gb, peak_rss_mib, first_record_s, .. } = self;
+        write!(
+            f,
+            "{mb_per_s:.1} MB/s, {records_per_s:.0} records/s, {cpu_s_per_gb:.2} CPU s/GB, {peak_rss_mib:.0} MiB, first record \
+             after {first_record_s:.2} s"
+        )
+    }
+}
+
 /// The meters at one moment.
 struct Reading {
     at: Instant,
@@ -32,21 +44,54 @@ struct Reading {
     target_cpu_s: f64,
 }
 
-const PATIENCE: Duration = Duration::from_secs(170);
+/// For the first record.
+const PATIENCE: Duration = Duration::from_secs(120);
 
-/// Runs `subject` once, under an alias of its own, and removes the copy afterwards.
-pub(crate) async fn run(pair: &Pair, subject: Subject, workload: &Workload, round: usize) -> Figures {
+/// Runs `subject` once, under an alias of its own, for at most `limit` from its first record on, and removes the copy
+/// afterwards. An error is the end of the log of a subject that did not get on.
+pub(crate) async fn run(
+    pair: &Pair,
+    subject: Subject,
+    workload: &Workload,
+    round: usize,
+    limit: Duration,
+) -> Result<Figures, String> {
     let (topic, alias) = (workload.topic(), format!("{}-{}-{round}", subject.name(), workload.name));
-    let copy = format!("{alias}.{topic}");
-    let client = pair.target.rskafka().await;
-    let target = Meter::of(pair.target.broker(1).pid());
+    let copies = [format!("{alias}.{topic}")];
     let started = Instant::now();
     let running = subject.start(pair, &alias, &topic).await;
-    let process = running.process();
-    let meter = Meter::of(process.pid());
-    let partitions = partitions(&client, &copy, workload.partitions, process).await;
+    watch(pair, running, &copies, workload, started, limit).await
+}
+
+/// Watches what was started at `started` until all copies are complete or `limit` is over, then ends it.
+pub(crate) async fn watch(
+    pair: &Pair,
+    running: Running,
+    copies: &[String],
+    workload: &Workload,
+    started: Instant,
+    limit: Duration,
+) -> Result<Figures, String> {
+    let result = figures(pair, running.process(), copies, workload, started, limit).await;
+    running.process().kill();
+    for copy in copies {
+        pair.target.delete_topic(copy).await;
+    }
+    result
+}
+
+async fn figures(
+    pair: &Pair,
+    process: &Process,
+    copies: &[String],
+    workload: &Workload,
+    started: Instant,
+    limit: Duration,
+) -> Result<Figures, String> {
+    let (target, meter) = (Meter::of(pair.target.broker(1).pid()), Meter::of(process.pid()));
+    let ends = Ends::of(pair, copies, workload.partitions, process).await?;
     let reading = async || {
-        let arrived = ends(&partitions).await;
+        let arrived = ends.records().await;
         Reading { at: Instant::now(), arrived, cpu_s: meter.cpu_seconds(), target_cpu_s: target.cpu_seconds() }
     };
     let first = loop {
@@ -54,72 +99,115 @@ pub(crate) async fn run(pair: &Pair, subject: Subject, workload: &Workload, roun
         if reading.arrived > 0 {
             break reading;
         }
-        wait(started, Duration::from_millis(10), process, 0, workload).await;
+        gets_on(started, process)?;
+        tokio::time::sleep(Duration::from_millis(10)).await;
     };
+    let records = workload.records * copies.len() as u64;
     let last = loop {
         let reading = reading().await;
-        if reading.arrived >= workload.records {
+        if reading.arrived >= records || reading.at - first.at > limit {
             break reading;
         }
-        wait(started, Duration::from_millis(50), process, reading.arrived, workload).await;
+        if process.exited().is_some() {
+            return Err(stuck(process));
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
     };
-    let figures = figures(workload, started, &first, &last, meter.peak_rss_bytes());
-    process.kill();
-    pair.target.delete_topic(&copy).await;
-    figures
-}
-
-fn figures(workload: &Workload, started: Instant, first: &Reading, last: &Reading, peak_rss_bytes: u64) -> Figures {
+    if last.arrived == first.arrived {
+        return Err(format!("all had arrived at the first look, or nothing more came; {}", stuck(process)));
+    }
     let records = (last.arrived - first.arrived) as f64;
     let bytes = workload.bytes() * records / workload.records as f64;
     let seconds = (last.at - first.at).as_secs_f64();
-    Figures {
+    Ok(Figures {
         mb_per_s: bytes / 1e6 / seconds,
         records_per_s: records / seconds,
         cpu_s_per_gb: (last.cpu_s - first.cpu_s) / (bytes / 1e9),
         target_cpu_s_per_gb: (last.target_cpu_s - first.target_cpu_s) / (bytes / 1e9),
-        peak_rss_mib: peak_rss_bytes as f64 / f64::from(1 << 20),
+        peak_rss_mib: meter.peak_rss_bytes() as f64 / f64::from(1 << 20),
         first_record_s: (first.at - started).as_secs_f64(),
         last_record_s: (last.at - started).as_secs_f64(),
         start_cpu_s: first.cpu_s,
-    }
-}
-
-/// Waits until the copy exists.
-async fn partitions(client: &Client, copy: &str, count: u32, process: &Process) -> Vec<PartitionClient> {
-    let mut partitions = Vec::new();
-    for index in 0..count as i32 {
-        partitions.push(partition(client, copy, index, process).await);
-    }
-    partitions
+    })
 }
 
 /// Waits until a partition of the copy exists.
-pub(crate) async fn partition(client: &Client, copy: &str, index: i32, process: &Process) -> PartitionClient {
-    let deadline = Instant::now() + PATIENCE;
+pub(crate) async fn partition(
+    client: &Client,
+    copy: &str,
+    index: i32,
+    process: &Process,
+) -> Result<PartitionClient, String> {
+    let started = Instant::now();
     loop {
         match client.partition_client(copy, index, UnknownTopicHandling::Error).await {
-            Ok(partition) => return partition,
+            Ok(partition) => return Ok(partition),
             Err(error) => {
-                let stuck = process.exited().is_some() || Instant::now() > deadline;
-                assert!(!stuck, "{copy} is not there: {error}; the mirror's log ends:\n{}", process.log_tail());
+                gets_on(started, process).map_err(|log| format!("{copy} is not there: {error}; {log}"))?;
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
         }
     }
 }
 
-/// Records on the target.
-async fn ends(partitions: &[PartitionClient]) -> u64 {
-    let mut sum = 0;
-    for partition in partitions {
-        sum += partition.get_offset(OffsetAt::Latest).await.map_or(0, i64::unsigned_abs);
-    }
-    sum
+/// How it is found out what is on the target.
+enum Ends<'a> {
+    /// One client a partition: quick.
+    Few(Vec<PartitionClient>),
+    /// Java's admin client, which asks for all partitions at once.
+    Many(&'a KafkaCluster, &'a [String]),
 }
 
-async fn wait(started: Instant, pause: Duration, process: &Process, arrived: u64, workload: &Workload) {
-    let stuck = process.exited().is_some() || started.elapsed() > PATIENCE;
-    assert!(!stuck, "{arrived} of {} have arrived; the mirror's log ends:\n{}", workload.records, process.log_tail());
-    tokio::time::sleep(pause).await;
+/// Partitions that have a client each.
+const FEW: u32 = 16;
+
+impl<'a> Ends<'a> {
+    /// Waits until the copies exist.
+    async fn of(pair: &'a Pair, copies: &'a [String], partitions: u32, process: &Process) -> Result<Self, String> {
+        if partitions * copies.len() as u32 > FEW {
+            for copy in copies {
+                let started = Instant::now();
+                while !matches!(pair.target.try_topic(copy).await, Ok(info) if info.partitions.len() >= partitions as usize)
+                {
+                    gets_on(started, process).map_err(|log| format!("{copy} is not there; {log}"))?;
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+            }
+            return Ok(Self::Many(&pair.target, copies));
+        }
+        let client = pair.target.rskafka().await;
+        let mut clients = Vec::new();
+        for copy in copies {
+            for index in 0..partitions as i32 {
+                clients.push(partition(&client, copy, index, process).await?);
+            }
+        }
+        Ok(Self::Few(clients))
+    }
+
+    /// Records on the target.
+    async fn records(&self) -> u64 {
+        let mut sum = 0;
+        match self {
+            Self::Few(partitions) => {
+                for partition in partitions {
+                    sum += partition.get_offset(OffsetAt::Latest).await.map_or(0, i64::unsigned_abs);
+                }
+            }
+            Self::Many(cluster, copies) => {
+                for copy in *copies {
+                    sum += cluster.end_offsets(copy).await.into_iter().map(i64::unsigned_abs).sum::<u64>();
+                }
+            }
+        }
+        sum
+    }
+}
+
+fn gets_on(since: Instant, process: &Process) -> Result<(), String> {
+    if process.exited().is_some() || since.elapsed() > PATIENCE { Err(stuck(process)) } else { Ok(()) }
+}
+
+fn stuck(process: &Process) -> String {
+    format!("the mirror's log ends:\n{}", process.log_tail())
 }

@@ -66,7 +66,9 @@ async fn measure(pair: &Pair, subject: Option<Subject>, seconds: u64) -> Latenci
         partitions.push(match &running {
             Some(running) => {
                 let copy = format!("{alias}.{topic}");
-                crate::run::partition(&pair.target.rskafka().await, &copy, partition, running.process()).await
+                let found =
+                    crate::run::partition(&pair.target.rskafka().await, &copy, partition, running.process()).await;
+                found.unwrap_or_else(|error| panic!("{error}"))
             }
             None => pair.source.rskafka_partition(&topic, partition).await,
         });

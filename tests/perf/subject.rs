@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use harness::{MirrorMaker, Pair, Process, Properties, Runtime, Worker, WorkerConfig, workspace};
-use serde_json::{Value, json};
+use serde_json::json;
 
 /// One way to mirror.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,6 +15,8 @@ pub(crate) enum Subject {
     Mm2Tuned,
     /// `portage worker` with the three connectors, PUT as soon as it answers.
     Portage,
+    /// The same with two tasks, each on a core of its own.
+    Portage2,
     /// Fetcher and producer of `kafka-client` in a loop (`examples/mirror_loop.rs`).
     Bare,
 }
@@ -27,7 +29,7 @@ pub(crate) enum Running {
 }
 
 impl Subject {
-    pub(crate) const ALL: [Self; 4] = [Self::Mm2, Self::Mm2Tuned, Self::Portage, Self::Bare];
+    pub(crate) const ALL: [Self; 5] = [Self::Mm2, Self::Mm2Tuned, Self::Portage, Self::Portage2, Self::Bare];
 
     /// For the command line and for aliases.
     pub(crate) fn name(self) -> &'static str {
@@ -35,6 +37,7 @@ impl Subject {
             Self::Mm2 => "mm2",
             Self::Mm2Tuned => "mm2-tuned",
             Self::Portage => "portage",
+            Self::Portage2 => "portage-2-tasks",
             Self::Bare => "bare",
         }
     }
@@ -44,6 +47,7 @@ impl Subject {
             Self::Mm2 => "MM2 4.3.0",
             Self::Mm2Tuned => "MM2 4.3.0, tuned",
             Self::Portage => "Portage",
+            Self::Portage2 => "Portage, 2 tasks",
             Self::Bare => "bare loop",
         }
     }
@@ -57,7 +61,8 @@ impl Subject {
                 properties.extend(tuned(alias));
                 Running::Mm2(MirrorMaker::start_as_shipped(alias, &properties))
             }
-            Self::Portage => Running::Portage(portage(pair, alias, topic, &[]).await),
+            Self::Portage => Running::Portage(portage(pair, alias, topic, 1).await),
+            Self::Portage2 => Running::Portage(portage(pair, alias, topic, 2).await),
             Self::Bare => Running::Bare(bare(pair, alias, topic)),
         }
     }
@@ -111,38 +116,54 @@ fn tuned(alias: &str) -> Properties {
 }
 
 /// A worker of a group of its own, with everything that MirrorMaker 2 runs.
-pub(crate) async fn portage(pair: &Pair, alias: &str, topic: &str, extra: &[(&str, &str)]) -> Worker {
-    let worker =
-        WorkerConfig::new(&pair.target, alias).with("offset.flush.interval.ms", "60000").spawn(Runtime::Portage);
-    let patience = Instant::now() + Duration::from_secs(60);
-    while !matches!(worker.rest().try_send("GET", "/health", None).await, Ok(answer) if answer.status == 200) {
-        assert!(Instant::now() < patience, "the worker is not ready:\n{}", worker.process().log_tail());
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+pub(crate) async fn portage(pair: &Pair, alias: &str, topic: &str, tasks_max: u32) -> Worker {
+    let worker = worker(pair, alias).await;
     let kinds = [
         ("source", "MirrorSourceConnector"),
         ("checkpoint", "MirrorCheckpointConnector"),
         ("heartbeat", "MirrorHeartbeatConnector"),
     ];
+    connect(&worker, pair, alias, topic, &kinds, tasks_max).await;
+    worker
+}
+
+/// A worker of a group of its own that is ready.
+pub(crate) async fn worker(pair: &Pair, name: &str) -> Worker {
+    let worker =
+        WorkerConfig::new(&pair.target, name).with("offset.flush.interval.ms", "60000").spawn(Runtime::Portage);
+    let patience = Instant::now() + Duration::from_secs(60);
+    while !matches!(worker.rest().try_send("GET", "/health", None).await, Ok(answer) if answer.status == 200) {
+        assert!(Instant::now() < patience, "the worker is not ready:\n{}", worker.process().log_tail());
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    worker
+}
+
+/// Gives a worker connectors: names and classes.
+pub(crate) async fn connect(
+    worker: &Worker,
+    pair: &Pair,
+    alias: &str,
+    topic: &str,
+    kinds: &[(&str, &str)],
+    tasks_max: u32,
+) {
     for (name, class) in kinds {
-        let mut config = json!({
+        let config = json!({
             "connector.class": format!("org.apache.kafka.connect.mirror.{class}"),
             "source.cluster.alias": alias,
             "target.cluster.alias": format!("{alias}-t"),
             "source.cluster.bootstrap.servers": pair.source.bootstrap(),
             "target.cluster.bootstrap.servers": pair.target.bootstrap(),
             "topics": topic,
+            "tasks.max": tasks_max.to_string(),
             "replication.factor": "1",
             "checkpoints.topic.replication.factor": "1",
             "heartbeats.topic.replication.factor": "1",
             "offset-syncs.topic.replication.factor": "1",
         });
-        for (key, value) in extra {
-            config[key] = Value::from(*value);
-        }
-        worker.rest().put_connector(name, &config).await.expect(201);
+        worker.rest().put_connector(&format!("{alias}-{name}"), &config).await.expect(201);
     }
-    worker
 }
 
 fn bare(pair: &Pair, alias: &str, topic: &str) -> Process {

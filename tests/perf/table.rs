@@ -13,7 +13,7 @@ const HEAD: &str = "\
 /// A workload's table, and its ratios below.
 pub(crate) fn table(title: &str, runs: &[(Subject, Vec<Figures>)]) -> String {
     let mut text = format!("**{title}**\n\n{HEAD}");
-    for (subject, figures) in runs {
+    for (subject, figures) in runs.iter().filter(|(_, figures)| !figures.is_empty()) {
         let cell = |of: fn(&Figures) -> f64, digits: usize| format!("{:.digits$}", median(figures, of));
         let cells = [
             cell(|run| run.mb_per_s, 0),
@@ -29,9 +29,12 @@ pub(crate) fn table(title: &str, runs: &[(Subject, Vec<Figures>)]) -> String {
         let _ = writeln!(text, "| {} | {} |", subject.title(), cells.join(" | "));
     }
     text.push('\n');
-    let of = |wanted: Subject| runs.iter().find(|(subject, _)| *subject == wanted).map(|(_, figures)| figures);
+    let of = |wanted: Subject| {
+        runs.iter().find(|(subject, figures)| *subject == wanted && !figures.is_empty()).map(|(_, figures)| figures)
+    };
     let Some(portage) = of(Subject::Portage) else { return text };
-    for (subject, figures) in runs.iter().filter(|(subject, _)| *subject != Subject::Portage) {
+    let others = runs.iter().filter(|(subject, figures)| *subject != Subject::Portage && !figures.is_empty());
+    for (subject, figures) in others {
         let share = |of: fn(&Figures) -> f64| median(portage, of) / median(figures, of);
         let _ = writeln!(
             text,

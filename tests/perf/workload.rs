@@ -26,15 +26,52 @@ const PLAIN: Workload = Workload {
 };
 
 /// All there are. The first three are what `cargo xtask perf` runs when it is told nothing.
-pub(crate) const WORKLOADS: [Workload; 7] = [
+pub(crate) const WORKLOADS: [Workload; 8] = [
     PLAIN,
     Workload { name: "1kb-zstd", title: "1 kB, zstd", codec: "zstd", ..PLAIN },
     Workload { name: "100b-lz4", title: "100 B, lz4", records: 5_000_000, record_bytes: 100, codec: "lz4", ..PLAIN },
     Workload { name: "16kb-batches", title: "1 kB, batches of 16 kB", batch_bytes: 16_384, ..PLAIN },
     Workload { name: "1mb-batches", title: "1 kB, batches of 1 MB", batch_bytes: 1_000_000, ..PLAIN },
     Workload { name: "10kb-records", title: "10 kB, uncompressed", records: 60_000, record_bytes: 10_000, ..PLAIN },
+    Workload {
+        name: "1-record-batches",
+        title: "100 B, batches of one record",
+        records: 100_000,
+        record_bytes: 100,
+        batch_bytes: 1,
+        ..PLAIN
+    },
     Workload { name: "200-partitions", title: "1 kB, 200 partitions", partitions: 200, ..PLAIN },
 ];
+
+/// The same bytes over more and more partitions.
+pub(crate) const BY_PARTITIONS: [Workload; 6] = {
+    const fn over(name: &'static str, title: &'static str, partitions: u32) -> Workload {
+        Workload { name, title, partitions, records: 300_000, ..PLAIN }
+    }
+    [
+        over("1p", "1 partition", 1),
+        over("4p", "4 partitions", 4),
+        over("10p", "10 partitions", 10),
+        over("100p", "100 partitions", 100),
+        over("1000p", "1,000 partitions", 1_000),
+        over("3000p", "3,000 partitions", 3_000),
+    ]
+};
+
+/// The same bytes in larger and larger records.
+pub(crate) const BY_RECORD: [Workload; 5] = {
+    const fn of(name: &'static str, title: &'static str, record_bytes: u64) -> Workload {
+        Workload { name, title, record_bytes, records: 300_000_000 / record_bytes, ..PLAIN }
+    }
+    [
+        of("100b", "records of 100 B", 100),
+        of("1kb", "records of 1 kB", 1_000),
+        of("10kb", "records of 10 kB", 10_000),
+        of("100kb", "records of 100 kB", 100_000),
+        of("1mb", "records of 1 MB", 1_000_000),
+    ]
+};
 
 impl Workload {
     /// The same with a part of the records.

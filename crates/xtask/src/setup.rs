@@ -10,16 +10,22 @@ use crate::run::run;
 const NEEDED: &[(&str, &str)] = &[("javac", "openjdk-17-jdk-headless"), ("mvn", "maven"), ("kcat", "kcat")];
 
 pub(crate) fn install_what_is_missing() -> Result<(), String> {
-    let missing: Vec<_> = NEEDED.iter().filter(|(program, _)| !is_on_path(program)).collect();
-    if missing.is_empty() {
+    install_all(NEEDED, "the specs need a JDK (17 or newer), Maven and kcat")
+}
+
+/// Installs one program, if it is missing and may be installed.
+pub(crate) fn install(program: &str, package: &str) -> Result<(), String> {
+    install_all(&[(program, package)], &format!("this needs {program}"))
+}
+
+fn install_all(needed: &[(&str, &str)], why: &str) -> Result<(), String> {
+    let missing = needed.iter().filter(|(program, _)| !is_on_path(program));
+    let packages: Vec<&str> = missing.map(|(_, package)| *package).collect();
+    if packages.is_empty() {
         return Ok(());
     }
-    let packages: Vec<&str> = missing.iter().map(|(_, package)| *package).collect();
     if !is_on_path("apt-get") || !is_root() {
-        return Err(format!(
-            "the specs need a JDK (17 or newer), Maven and kcat; on Debian: apt-get install -y {}",
-            packages.join(" ")
-        ));
+        return Err(format!("{why}; on Debian: apt-get install -y {}", packages.join(" ")));
     }
     run("apt-get", Command::new("apt-get").args(["update", "--quiet"]))?;
     let mut install = Command::new("apt-get");
