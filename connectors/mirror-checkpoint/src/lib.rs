@@ -123,7 +123,7 @@ mod tests {
         ];
         let config = given.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
 
-        let keys: Vec<_> = MirrorCheckpoint.validate(&config).into_iter().map(|problem| problem.key).collect();
+        let keys: Vec<_> = plugin().validate(&config).into_iter().map(|problem| problem.key).collect();
 
         assert_eq!(keys, ["target.admin.request.timeout.ms", "source.consumer.isolation.level"]);
     }

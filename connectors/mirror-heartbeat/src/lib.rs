@@ -187,7 +187,7 @@ mod tests {
         ];
         let config = given.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
 
-        let keys: Vec<_> = MirrorHeartbeat.validate(&config).into_iter().map(|problem| problem.key).collect();
+        let keys: Vec<_> = plugin().validate(&config).into_iter().map(|problem| problem.key).collect();
 
         assert_eq!(keys, ["target.cluster.security.protocol"]);
     }
