@@ -179,25 +179,10 @@ pub(crate) fn did_you_mean(key: &str) -> Option<&'static str> {
     let limit = (typed.len() / 4).clamp(1, 4);
     KNOWN
         .iter()
-        .map(|known| (edit_distance(&typed, known), *known))
+        .map(|known| (strsim::levenshtein(&typed, known), *known))
         .filter(|(distance, _)| *distance <= limit)
         .min()
         .map(|(_, known)| known)
-}
-
-/// Levenshtein's distance, in bytes.
-fn edit_distance(a: &str, b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.bytes().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.bytes().enumerate() {
-            let substituted = diagonal + usize::from(x != y);
-            diagonal = row[j + 1];
-            row[j + 1] = substituted.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[b.len()]
 }
 
 #[cfg(test)]
