@@ -169,6 +169,8 @@ async fn the_smallest_file_mirrors_one_way_and_beats_both_ways() {
         ("small-a->small-b.enabled", "true".to_owned()),
         ("topics", "small-.*".to_owned()),
         ("sync.topic.acls.enabled", "false".to_owned()),
+        // The topic of heartbeats may come after the first look.
+        ("refresh.topics.interval.seconds", "1".to_owned()),
     ];
     let factors = [
         "checkpoints.topic",

@@ -8,7 +8,7 @@
 //! - A stored offset inside a batch resumes behind its record: nothing twice, nothing missing.
 //! - A batch that is too large for the target arrives in parts, its records in order.
 //! - A record that is too large for the target stops its partition, which the status names with the remedy; the others go
-//!   on, and so does it once the target takes the record.
+//!   on, and so does it once the target takes the record. So does one whose time the target does not take.
 
 use harness::{Record, TimestampType, clusters, eventually};
 use serde_json::json;
@@ -236,4 +236,34 @@ async fn a_record_too_large_for_the_target_stops_its_partition_only() {
     assert_eq!(flow.arrives(topic).await.len(), sent.len());
     let status = flow.status().await;
     assert_eq!(status["tasks"][0]["trace"].as_str(), None, "{status}");
+}
+
+#[tokio::test]
+async fn a_record_whose_time_the_target_refuses_stops_its_partition_only() {
+    let pair = clusters().await;
+    let topic = "logs-late";
+    pair.source.create_topic(topic, 2).await;
+    let flow = Flow::new("logs-late-flow", topic).await.with("sync.topic.configs.enabled", "false");
+    let remote = flow.remote(topic);
+    pair.target.create_topic_with(&remote, 2, &[("message.timestamp.before.max.ms", "3600000")]).await;
+    let old: Vec<Record> = named("old", 1).into_iter().map(|record| record.at(1_700_000_000_000)).collect();
+    let producer = pair.source.producer().open().await;
+    for records in [named("before", 3), old, named("behind", 3)] {
+        producer.send(topic, 0, &records).await;
+    }
+
+    flow.start().await;
+
+    eventually("the status names the partition", ARRIVES, async || {
+        let status = flow.status().await;
+        let trace = status["tasks"][0]["trace"].as_str().unwrap_or_default();
+        let named = trace.contains(&format!("{topic}-0")) && trace.to_lowercase().contains("timestamp");
+        let others = !trace.contains(&format!("{topic}-1")) && status["tasks"][0]["state"] == "RUNNING";
+        if named && others { Ok(()) } else { Err(status.to_string()) }
+    })
+    .await;
+    producer.send(topic, 1, &named("other", 5)).await;
+    let mut taken = pair.source.consume(topic).await;
+    taken.retain(|sent| sent.partition == 1 || sent.offset < 3);
+    arrive(&taken, &remote).await;
 }

@@ -5,10 +5,12 @@
 //! - A worker that was frozen while another took its work over writes nothing more when it wakes up.
 //! - A Java worker goes on where ours has stopped, in the same transactions' ids and offsets, and ours where Java's has.
 //! - Batches cross transactions as they are: one batch stays one batch, in its codec.
+//! - Source and target that die and come back together are ridden out: nobody has to restart anything, and every record is there
+//!   once.
 //! - A batch too large for its target topic is written in parts, each record once; a connector may have its own offsets
 //!   topic.
 
-use harness::{KafkaCluster, Record, Runtime, Signal, Worker, WorkerConfig, clusters, eventually};
+use harness::{KafkaCluster, Record, Runtime, Signal, Worker, WorkerConfig, clusters, eventually, lab};
 
 use crate::lifecycle::{Config, Runs, SOON, Stream, run, runs, shows, stop, stored_offset, texts, write};
 
@@ -92,6 +94,38 @@ async fn a_worker_that_was_frozen_writes_nothing_more_when_it_wakes_up() {
     let written = stream.stop().await;
 
     assert_eq!(Runs::of(&committed(name, written).await), Runs::once(written));
+}
+
+#[tokio::test]
+async fn clusters_that_die_together_are_ridden_out() {
+    let lab = lab().await;
+    let (source, target) = tokio::join!(lab.cluster("both-a").start(), lab.cluster("both-b").start());
+    source.create_topic("orders", 1).await;
+    let worker = group(&target, "both").with("session.timeout.ms", "60000").start(Runtime::Portage).await;
+    let config = Config::mirror("a", &source, &target, "orders")
+        .with("exactly.once.support", "required")
+        .with("source.consumer.isolation.level", "read_committed");
+    run(worker.rest(), "both", &config).await;
+    let stream = Stream::start(&source, "orders").await;
+    let arrives = async |count: usize| {
+        eventually(&format!("{count} records are committed"), SOON, async || {
+            target.try_topic("a.orders").await.map_err(|error| error.to_string())?;
+            let values = texts(&target.read("a.orders").partition(0).all().await);
+            if values.len() >= count { Ok(values) } else { Err(format!("{} are", values.len())) }
+        })
+        .await
+    };
+    let seen = arrives(100).await.len();
+
+    for cluster in [&source, &target] {
+        cluster.broker(1).kill();
+    }
+    tokio::join!(source.broker(1).start(), target.broker(1).start());
+
+    arrives(seen + 100).await;
+    let written = stream.stop().await;
+    assert_eq!(Runs::of(&arrives(written).await), Runs::once(written));
+    runs(worker.rest(), "both").await;
 }
 
 #[tokio::test]
