@@ -4,6 +4,7 @@
 pub(crate) mod jaas;
 mod oauth;
 mod scram;
+mod strimzi_oauth;
 mod token_endpoint;
 
 use std::time::Duration;

@@ -12,7 +12,8 @@ use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
 use super::jaas::{Jaas, Module};
-use super::token_endpoint::{Endpoint, TokenError, Url};
+use super::strimzi_oauth;
+use super::token_endpoint::{Endpoint, Given, TokenError, Url};
 use super::{Answer, Exchange, jaas_error};
 use crate::config::security::OAuth;
 use crate::config::{ConfigError, Secret, is_oauth_url_allowed};
@@ -34,10 +35,11 @@ pub(super) struct TokenSource {
 }
 
 #[derive(Debug)]
-enum Origin {
+pub(super) enum Origin {
     Unsecured { claims: Map<String, Value>, lifetime_s: f64 },
     File(PathBuf),
     Endpoint(Endpoint),
+    Given(Secret),
 }
 
 /// A token of an endpoint, used until most of its life is over.
@@ -57,38 +59,52 @@ impl TokenSource {
             let options = jaas.into_iter().flat_map(|jaas| jaas.options_with(prefix));
             options.map(|(name, value)| (name.to_owned(), value.clone())).collect()
         };
+        if oauth.strimzi {
+            let jaas = jaas.ok_or(ConfigError::Missing("sasl.jaas.config"))?;
+            let origin = strimzi_oauth::origin(jaas, |url| allowed("sasl.jaas.config", url))?;
+            return Ok(TokenSource {
+                origin,
+                extensions: extensions("oauth.sasl.extension."),
+                cached: Default::default(),
+            });
+        }
         let Some(url) = &oauth.token_endpoint else {
             let jaas = jaas.ok_or(ConfigError::Missing("sasl.jaas.config"))?;
             let extensions = extensions("unsecuredLoginExtension_");
             return Ok(TokenSource { origin: unsecured(jaas)?, extensions, cached: Default::default() });
         };
         // CVE-2025-27817: a configuration must not make us read any file or call any host.
-        if !is_oauth_url_allowed(url) {
-            return Err(ConfigError::invalid(
-                "sasl.oauthbearer.token.endpoint.url",
-                url,
-                "the worker does not allow this URL; whoever runs it has to add it to the worker's \
-                 portage.sasl.oauthbearer.allowed.urls, or to \
-                 -Dorg.apache.kafka.sasl.oauthbearer.allowed.urls in its KAFKA_OPTS",
-            ));
-        }
+        allowed("sasl.oauthbearer.token.endpoint.url", url)?;
         let key = "sasl.oauthbearer.token.endpoint.url";
         let origin = match Url::parse(url).map_err(|reason| ConfigError::invalid(key, url, reason))? {
             Url::File(path) => Origin::File(path),
             Url::Http(url) => Origin::Endpoint(Endpoint {
                 url,
-                client_id: oauth
-                    .client_id
-                    .clone()
-                    .or_else(|| option("clientId"))
-                    .ok_or(ConfigError::Missing("sasl.oauthbearer.client.credentials.client.id"))?,
-                client_secret: oauth
-                    .client_secret
-                    .clone()
-                    .or_else(|| option("clientSecret").map(Secret::new))
-                    .ok_or(ConfigError::Missing("sasl.oauthbearer.client.credentials.client.secret"))?,
-                scope: oauth.scope.clone().or_else(|| option("scope")),
+                basic: Some((
+                    oauth
+                        .client_id
+                        .clone()
+                        .or_else(|| option("clientId"))
+                        .ok_or(ConfigError::Missing("sasl.oauthbearer.client.credentials.client.id"))?,
+                    oauth
+                        .client_secret
+                        .clone()
+                        .or_else(|| option("clientSecret").map(Secret::new))
+                        .ok_or(ConfigError::Missing("sasl.oauthbearer.client.credentials.client.secret"))?,
+                )),
+                form: [("grant_type", Given::from("client_credentials"))]
+                    .into_iter()
+                    .chain(
+                        oauth
+                            .scope
+                            .clone()
+                            .or_else(|| option("scope"))
+                            .map(|scope| ("scope", Secret::new(scope).into())),
+                    )
+                    .collect(),
                 urlencode: oauth.header_urlencode,
+                tls: None,
+                lifetime_max: None,
             }),
         };
         Ok(TokenSource { origin, extensions: extensions("extension_"), cached: Default::default() })
@@ -99,6 +115,7 @@ impl TokenSource {
         let token = match &self.origin {
             Origin::Unsecured { claims, lifetime_s } => Secret::new(unsecured_jws(claims, *lifetime_s, now_s())),
             Origin::File(path) => read_token(path).await?,
+            Origin::Given(token) => token.clone(),
             Origin::Endpoint(endpoint) => self.cached(endpoint, tls).await?,
         };
         let well_formed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_' | '~' | '+' | '/' | '=');
@@ -121,6 +138,7 @@ impl TokenSource {
         }
         let fresh = endpoint.fetch(tls).await?;
         let lifetime = fresh.expires_in.or_else(|| lifetime(fresh.token.expose(), now_s()));
+        let lifetime = lifetime.map(|lifetime| lifetime.min(endpoint.lifetime_max.unwrap_or(Duration::MAX)));
         *cached = lifetime.map(|lifetime| Cached {
             token: fresh.token.clone(),
             // sasl.login.refresh.window.factor
@@ -140,6 +158,17 @@ pub(super) async fn run(exchange: &Exchange<'_>, message: Secret) -> Result<Answ
     let reason = String::from_utf8_lossy(&answer.bytes).into_owned();
     exchange.send(vec![SEPARATOR as u8]).await?;
     Err(exchange.refused(format!("the token was refused: {reason}")))
+}
+
+/// Where tokens come from is not for a connector alone to say.
+fn allowed(key: &'static str, url: &str) -> Result<(), ConfigError> {
+    if is_oauth_url_allowed(url) {
+        return Ok(());
+    }
+    let reason = "the worker does not allow this URL; whoever runs it has to add it to the worker's \
+                  portage.sasl.oauthbearer.allowed.urls, or to \
+                  -Dorg.apache.kafka.sasl.oauthbearer.allowed.urls in its KAFKA_OPTS";
+    Err(ConfigError::invalid(key, url, reason))
 }
 
 /// Options of Java's `OAuthBearerUnsecuredLoginCallbackHandler`.
@@ -226,6 +255,7 @@ mod tests {
             client_secret: Some(Secret::new("s3cret")),
             scope: None,
             header_urlencode: false,
+            strimzi: false,
         }
     }
 

@@ -94,11 +94,37 @@ impl Url {
 #[derive(Debug)]
 pub(super) struct Endpoint {
     pub(super) url: HttpUrl,
-    pub(super) client_id: String,
-    pub(super) client_secret: Secret,
-    pub(super) scope: Option<String>,
+    /// The client's id and secret, for the header of the request.
+    pub(super) basic: Option<(String, Secret)>,
+    /// Fields of the request.
+    pub(super) form: Vec<(&'static str, Given)>,
     /// `sasl.oauthbearer.header.urlencode`.
     pub(super) urlencode: bool,
+    /// Other than that of the connections to brokers.
+    pub(super) tls: Option<Tls>,
+    /// A token is asked for anew after this time at the latest.
+    pub(super) lifetime_max: Option<Duration>,
+}
+
+/// The text of a field.
+#[derive(Debug)]
+pub(super) enum Given {
+    /// As it is.
+    Text(Secret),
+    /// What a file holds when a token is asked for.
+    File(PathBuf),
+}
+
+impl From<Secret> for Given {
+    fn from(text: Secret) -> Self {
+        Given::Text(text)
+    }
+}
+
+impl From<&str> for Given {
+    fn from(text: &str) -> Self {
+        Given::Text(Secret::new(text))
+    }
 }
 
 /// A token, and for how long.
@@ -130,16 +156,21 @@ impl Endpoint {
 
     async fn post(&self, tls: &Tls) -> Result<(u16, Bytes), Box<dyn std::error::Error + Send + Sync>> {
         let socket = TcpStream::connect((self.url.host.as_str(), self.url.port)).await?;
-        let socket: Box<dyn ByteStream> =
-            if self.url.tls { Box::new(tls.connect(&self.url.host, socket).await?) } else { Box::new(socket) };
+        let socket: Box<dyn ByteStream> = if self.url.tls {
+            Box::new(self.tls.as_ref().unwrap_or(tls).connect(&self.url.host, socket).await?)
+        } else {
+            Box::new(socket)
+        };
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(socket)).await?;
         let driver = tokio::spawn(connection);
-        let request = hyper::Request::post(&self.url.path)
+        let mut request = hyper::Request::post(&self.url.path)
             .header(HOST, format!("{}:{}", self.url.host, self.url.port))
             .header(ACCEPT, "application/json")
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
-            .header(AUTHORIZATION, self.authorization())
-            .body(Full::new(Bytes::from(self.form())))?;
+            .body(Full::new(Bytes::from(self.form().await?)))?;
+        if let Some((id, secret)) = &self.basic {
+            request.headers_mut().insert(AUTHORIZATION, self.authorization(id, secret).parse()?);
+        }
         let answer = async {
             let response = sender.send_request(request).await?;
             let status = response.status().as_u16();
@@ -151,17 +182,25 @@ impl Endpoint {
         answer
     }
 
-    fn authorization(&self) -> String {
+    fn authorization(&self, id: &str, secret: &Secret) -> String {
         let part = |text: &str| if self.urlencode { urlencode(text) } else { text.to_owned() };
-        let pair = format!("{}:{}", part(&self.client_id), part(self.client_secret.expose()));
+        let pair = format!("{}:{}", part(id), part(secret.expose()));
         format!("Basic {}", BASE64.encode(pair))
     }
 
-    fn form(&self) -> String {
-        match &self.scope {
-            Some(scope) => format!("grant_type=client_credentials&scope={}", urlencode(scope)),
-            None => "grant_type=client_credentials".to_owned(),
+    async fn form(&self) -> std::io::Result<String> {
+        let mut form = String::new();
+        for (name, given) in &self.form {
+            let text = match given {
+                Given::Text(text) => urlencode(text.expose()),
+                Given::File(path) => urlencode(tokio::fs::read_to_string(path).await?.trim()),
+            };
+            if !form.is_empty() {
+                form.push('&');
+            }
+            form.push_str(&format!("{name}={text}"));
         }
+        Ok(form)
     }
 }
 
@@ -233,10 +272,11 @@ mod tests {
         };
         let endpoint = Endpoint {
             url,
-            client_id: "id".to_owned(),
-            client_secret: Secret::new("s3cret"),
-            scope: Some("a b".to_owned()),
+            basic: Some(("id".to_owned(), Secret::new("s3cret"))),
+            form: vec![("grant_type", "client_credentials".into()), ("scope", "a b".into())],
             urlencode: false,
+            tls: None,
+            lifetime_max: None,
         };
         let server = tokio::spawn(async move {
             let (mut socket, _) = listener.accept().await.unwrap();

@@ -76,13 +76,18 @@ pub(crate) struct OAuth {
     pub(crate) client_secret: Option<Secret>,
     pub(crate) scope: Option<String>,
     pub(crate) header_urlencode: bool,
+    /// The options of `sasl.jaas.config` are those of Strimzi's login.
+    pub(crate) strimzi: bool,
 }
 
-/// Classes of Kafka's that stand for what is built in here. Others cannot be loaded.
+const STRIMZI_HANDLER: &str = "io.strimzi.kafka.oauth.client.JaasClientOauthLoginCallbackHandler";
+
+/// Classes of Kafka's and Strimzi's that stand for what is built in here. Others cannot be loaded.
 const CALLBACK_HANDLERS: &[&str] = &[
     "org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginCallbackHandler",
     "org.apache.kafka.common.security.oauthbearer.secured.OAuthBearerLoginCallbackHandler",
     "org.apache.kafka.common.security.oauthbearer.internals.unsecured.OAuthBearerUnsecuredLoginCallbackHandler",
+    STRIMZI_HANDLER,
 ];
 const JWT_RETRIEVERS: &[&str] = &[
     "org.apache.kafka.common.security.oauthbearer.DefaultJwtRetriever",
@@ -209,6 +214,7 @@ fn sasl(reader: &Reader<'_>) -> Result<Sasl, ConfigError> {
         client_secret: reader.text("sasl.oauthbearer.client.credentials.client.secret").map(Secret::new),
         scope: owned("sasl.oauthbearer.scope"),
         header_urlencode: reader.choice("sasl.oauthbearer.header.urlencode", &[("false", false), ("true", true)])?,
+        strimzi: reader.text("sasl.login.callback.handler.class") == Some(STRIMZI_HANDLER),
     };
     let sasl = Sasl { mechanism, jaas, oauth };
     // Everything that can be wrong with it without a broker is said now.
