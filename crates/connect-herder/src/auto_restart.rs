@@ -10,9 +10,8 @@ use crate::settings::AutoRestart;
 use crate::work::Unit;
 
 /// Every unit here that has failed lately.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct AutoRestarts {
-    settings: AutoRestart,
     units: BTreeMap<Unit, Failures>,
 }
 
@@ -36,28 +35,23 @@ pub struct Attempt {
 }
 
 impl AutoRestarts {
-    /// Nothing has failed yet.
-    #[must_use]
-    pub fn new(settings: AutoRestart) -> Self {
-        Self { settings, units: BTreeMap::new() }
-    }
-
-    /// A unit has failed. Answers with the try that follows, if one does.
-    pub fn failed(&mut self, unit: &Unit, now: Now) -> Option<Attempt> {
-        if !self.settings.enabled {
+    /// A unit has failed, whose connector wants restarts like this. Answers with the try that follows, if one does.
+    pub fn failed(&mut self, unit: &Unit, settings: AutoRestart, now: Now) -> Option<Attempt> {
+        if !settings.enabled {
+            self.units.remove(unit);
             return None;
         }
-        let quiet_ms = self.settings.backoff_max_ms.saturating_mul(10);
+        let quiet_ms = settings.backoff_max_ms.saturating_mul(10);
         let failures = self.units.entry(unit.clone()).or_default();
         if failures.running_since.take().is_some_and(|since| now.0.saturating_sub(since.0) >= quiet_ms) {
             failures.attempts = 0;
         }
-        if failures.attempts >= self.settings.max_attempts {
+        if failures.attempts >= settings.max_attempts {
             failures.due = None;
             return None;
         }
-        let doubled = self.settings.backoff_ms.saturating_mul(1 << failures.attempts.min(32));
-        let delay_ms = doubled.min(self.settings.backoff_max_ms);
+        let doubled = settings.backoff_ms.saturating_mul(1 << failures.attempts.min(32));
+        let delay_ms = doubled.min(settings.backoff_max_ms);
         failures.attempts += 1;
         failures.due = Some(Now(now.0.saturating_add(delay_ms)));
         Some(Attempt { number: failures.attempts, delay_ms })
@@ -94,20 +88,14 @@ impl AutoRestarts {
     pub fn next_timeout(&self) -> Option<Now> {
         self.units.values().filter_map(|failures| failures.due).min()
     }
-
-    /// The most tries in a row.
-    #[must_use]
-    pub fn max_attempts(&self) -> u32 {
-        self.settings.max_attempts
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn restarts(max_attempts: u32) -> AutoRestarts {
-        AutoRestarts::new(AutoRestart { enabled: true, max_attempts, backoff_ms: 100, backoff_max_ms: 300 })
+    fn settings(max_attempts: u32) -> AutoRestart {
+        AutoRestart { enabled: true, max_attempts, backoff_ms: 100, backoff_max_ms: 300 }
     }
 
     fn unit() -> Unit {
@@ -116,32 +104,42 @@ mod tests {
 
     #[test]
     fn every_try_waits_twice_as_long_up_to_the_longest() {
-        let mut restarts = restarts(10);
+        let (mut restarts, settings) = (AutoRestarts::default(), settings(10));
 
-        let delays: Vec<_> = (0..4).map(|_| restarts.failed(&unit(), Now(0)).unwrap().delay_ms).collect();
+        let delays: Vec<_> = (0..4).map(|_| restarts.failed(&unit(), settings, Now(0)).unwrap().delay_ms).collect();
 
         assert_eq!(delays, [100, 200, 300, 300]);
     }
 
     #[test]
     fn after_the_last_try_it_stays_failed() {
-        let mut restarts = restarts(1);
+        let (mut restarts, settings) = (AutoRestarts::default(), settings(1));
 
-        assert_eq!(restarts.failed(&unit(), Now(0)), Some(Attempt { number: 1, delay_ms: 100 }));
+        assert_eq!(restarts.failed(&unit(), settings, Now(0)), Some(Attempt { number: 1, delay_ms: 100 }));
         assert_eq!(restarts.take_due(Now(99)), []);
         assert_eq!(restarts.take_due(Now(100)), [unit()]);
         restarts.started(&unit(), Now(110));
 
-        assert_eq!(restarts.failed(&unit(), Now(120)), None);
+        assert_eq!(restarts.failed(&unit(), settings, Now(120)), None);
         assert_eq!(restarts.next_timeout(), None);
     }
 
     #[test]
     fn running_well_begins_a_new_row() {
-        let mut restarts = restarts(1);
-        restarts.failed(&unit(), Now(0));
+        let (mut restarts, settings) = (AutoRestarts::default(), settings(1));
+        restarts.failed(&unit(), settings, Now(0));
         restarts.started(&unit(), Now(100));
 
-        assert_eq!(restarts.failed(&unit(), Now(3_100)), Some(Attempt { number: 1, delay_ms: 100 }));
+        assert_eq!(restarts.failed(&unit(), settings, Now(3_100)), Some(Attempt { number: 1, delay_ms: 100 }));
+    }
+
+    #[test]
+    fn a_connector_has_its_own_say() {
+        let of = |key: &str, text: &str| settings(3).of(&[(key.to_owned(), text.to_owned())].into());
+
+        assert!(!of("portage.restart.enabled", "False").enabled);
+        assert_eq!(of("portage.restart.max.attempts", "7").max_attempts, 7);
+        assert_eq!(of("topics", "x"), settings(3));
+        assert_eq!(AutoRestarts::default().failed(&unit(), of("portage.restart.enabled", "false"), Now(0)), None);
     }
 }

@@ -4,6 +4,8 @@
 
 use std::collections::BTreeMap;
 
+use connect_api::ConfigMap;
+
 use crate::ids::WorkerId;
 use crate::protocol::Subprotocol;
 
@@ -80,6 +82,20 @@ pub struct AutoRestart {
 pub struct ConnectorPlugin {
     /// Its version, for statuses.
     pub version: String,
+}
+
+impl AutoRestart {
+    /// For one connector, whose config may say it otherwise: `portage.restart.enabled` and `portage.restart.max.attempts`.
+    #[must_use]
+    pub fn of(self, connector: &ConfigMap) -> Self {
+        let enabled = match connector.get("portage.restart.enabled").map(|text| text.trim().to_ascii_lowercase()) {
+            Some(text) if text == "true" => true,
+            Some(text) if text == "false" => false,
+            _ => self.enabled,
+        };
+        let max_attempts = connector.get("portage.restart.max.attempts").and_then(|text| text.trim().parse().ok());
+        Self { enabled, max_attempts: max_attempts.unwrap_or(self.max_attempts), ..self }
+    }
 }
 
 impl Default for AutoRestart {

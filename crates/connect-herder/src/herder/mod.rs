@@ -129,7 +129,7 @@ impl Herder {
     pub fn new(settings: Settings) -> Self {
         Self {
             membership: Membership::new(settings.protocol),
-            restarts: AutoRestarts::new(settings.restart),
+            restarts: AutoRestarts::default(),
             leadership: Leadership::default(),
             phase: Phase::New,
             config: ClusterConfigState::new(),

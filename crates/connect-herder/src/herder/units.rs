@@ -137,10 +137,12 @@ impl Herder {
             self.forget_instance(name);
         }
         let mut trace = error.trace();
+        let config = self.config.connector_config(unit.connector());
+        let settings = config.map_or(self.settings.restart, |config| self.settings.restart.of(config));
         if error.kind() != ErrorKind::Config
-            && let Some(attempt) = self.restarts.failed(unit, self.now)
+            && let Some(attempt) = self.restarts.failed(unit, settings, self.now)
         {
-            let of = self.restarts.max_attempts();
+            let of = settings.max_attempts;
             trace.push_str(&format!(
                 "\n\tthis worker restarts it in {} ms (attempt {} of {of}, portage.restart.*)",
                 attempt.delay_ms, attempt.number

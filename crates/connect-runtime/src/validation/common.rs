@@ -21,7 +21,7 @@ const fn is(text: &'static str) -> DefaultValue {
 /// The common keys, in Java's order.
 #[must_use]
 pub fn source_connector_def() -> ConfigDef {
-    exactly_once(topic_creation(errors(transforms(common(ConfigDef::new())))))
+    restarts(exactly_once(topic_creation(errors(transforms(common(ConfigDef::new()))))))
 }
 
 /// What source connectors have beside what all connectors have (Java: `SourceConnectorConfig`).
@@ -170,6 +170,27 @@ fn topic_creation(def: ConfigDef) -> ConfigDef {
         )
         .valid(Validator::NoDuplicates)
         .shown(TOPIC_CREATION, Width::Long, "Topic Creation Groups"),
+    )
+}
+
+/// Portage's own: Java's connectors stay FAILED.
+fn restarts(def: ConfigDef) -> ConfigDef {
+    def.define(ConfigKey::new(
+        "portage.restart.enabled",
+        Boolean,
+        Null,
+        Low,
+        "Whether the connector and its tasks are restarted when they fail; as the worker says if it is not given.",
+    ))
+    .define(
+        ConfigKey::new(
+            "portage.restart.max.attempts",
+            Int,
+            Null,
+            Low,
+            "The most restarts in a row; as the worker says if it is not given.",
+        )
+        .valid(Validator::at_least(0)),
     )
 }
 
