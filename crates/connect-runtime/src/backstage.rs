@@ -22,6 +22,7 @@ use tracing::{Instrument, info, warn};
 
 use crate::driver::ports::PortEnds;
 use crate::group;
+use crate::metrics::Metrics;
 use crate::plugin_call::Guarded;
 use crate::storage::leader_writes::{LeaderProducer, LeaderWrites};
 use crate::storage::status_topic::StatusTopic;
@@ -55,6 +56,7 @@ pub(crate) struct Backstage {
     /// What is being done, for people. Its receiver is the driver's.
     pub(crate) stage: watch::Sender<&'static str>,
     pub(crate) cluster_id: Arc<OnceLock<String>>,
+    pub(crate) metrics: Arc<Metrics>,
 }
 
 /// Everything that has been brought up.
@@ -83,7 +85,7 @@ impl Backstage {
     }
 
     async fn bring_up(self) -> Result<Up, WorkerError> {
-        let Self { worker, client, offsets, offsets_end, ports, events, stage, cluster_id } = self;
+        let Self { worker, client, offsets, offsets_end, ports, events, stage, cluster_id, metrics } = self;
         let crew = Crew { worker, client, stage };
         let admin = crew.connect(&cluster_id).await?;
         let mut actors = JoinSet::new();
@@ -127,6 +129,7 @@ impl Backstage {
         crew.begins("joining the group");
         let cluster = crew.patiently("connecting for the group", || Cluster::connect(crew.member_client())).await?;
         let (member, happened) = GroupMember::start(cluster, group::settings(&crew.worker));
+        metrics.publish_member(member.stats());
         actors.spawn(group::serve(member, happened, ports.group, events).in_current_span());
         Ok(Up { actors, _offsets })
     }

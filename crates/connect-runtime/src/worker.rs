@@ -104,6 +104,7 @@ impl Worker {
             cluster_id: Arc::clone(&cluster_id),
         });
         let inbox = Inbox { commands: commanded, events: happened, startup };
+        let metrics = Arc::clone(&environment.metrics);
         let tools = Tools {
             worker: Arc::clone(&worker),
             plugins,
@@ -116,8 +117,17 @@ impl Worker {
         };
         let driver = Driver::new(herder, inbox, tools, views);
         let (patience, worker_id) = (patience(&worker), worker.worker_id());
-        let backstage =
-            Backstage { worker, client, offsets, offsets_end, ports, events: events.clone(), stage, cluster_id };
+        let backstage = Backstage {
+            worker,
+            client,
+            offsets,
+            offsets_end,
+            ports,
+            events: events.clone(),
+            stage,
+            cluster_id,
+            metrics,
+        };
 
         let (end, ended) = watch::channel(None);
         let running = run(driver, backstage, events.clone());

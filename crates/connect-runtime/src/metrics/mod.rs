@@ -28,6 +28,7 @@ use connect_api::metrics::{Metric, MetricSource};
 use connect_herder::ids::{ConnectorName, TaskId};
 use connect_herder::view::ClusterView;
 use connect_herder::{Action, Event};
+use kafka_client::group::GroupStats;
 
 use crate::source_task::TaskEnvironment;
 use counts::Counts;
@@ -39,6 +40,7 @@ use profile::Profile;
 #[derive(Default)]
 pub struct Metrics {
     published: Mutex<Vec<Published>>,
+    group: Mutex<Weak<GroupStats>>,
     counts: Mutex<Counts>,
 }
 
@@ -64,6 +66,11 @@ impl Metrics {
         let mut published = lock(&self.published);
         published.retain(|known| known.numbers.strong_count() > 0);
         published.push(Published { connector, task, numbers: Arc::downgrade(numbers) });
+    }
+
+    /// Shows what this member of the group counts, for as long as there is one.
+    pub(crate) fn publish_member(&self, stats: &Arc<GroupStats>) {
+        *lock(&self.group) = Arc::downgrade(stats);
     }
 
     /// The herder hears of something.

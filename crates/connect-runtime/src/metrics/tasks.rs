@@ -3,9 +3,11 @@
 use std::sync::atomic::Ordering::Relaxed;
 
 use connect_api::metrics::Recent;
+use connect_herder::ids::TaskId;
 use connect_herder::status_log::State;
 
 use super::{Bean, Look, Sink};
+use crate::record_path::catalog::VERSION;
 use crate::source_task::stats::TaskStats;
 
 const DOMAIN: &str = "kafka.connect";
@@ -20,6 +22,9 @@ pub(super) fn tell(look: &Look<'_>, sink: Sink<'_>) {
         let bean = Bean { domain: DOMAIN, bean: "connector-task-metrics", labels: &labels };
         bean.word(sink, "status", &state.as_str().to_lowercase(), "The state of the task, as a label of a 1.");
     }
+    for id in &look.view.group.tasks {
+        steps(look, id, sink);
+    }
     for entry in &look.environment.stats {
         let (id, stats) = entry.pair();
         let task = id.task.to_string();
@@ -27,6 +32,26 @@ pub(super) fn tell(look: &Look<'_>, sink: Sink<'_>) {
         connector_task(stats, look.now_ms, &labels, sink);
         source_task(stats, look.now_ms, &labels, sink);
         errors(stats, &labels, sink);
+    }
+}
+
+/// The transforms and predicates of a task, each as labels of a 1 (KIP-891).
+fn steps(look: &Look<'_>, id: &TaskId, sink: Sink<'_>) {
+    let Some(config) = look.view.config.connector_config(&id.connector) else { return };
+    let task = id.task.to_string();
+    for (key, kind, bean, class_is, version_is) in [
+        ("transforms", "transform", "connector-transform-metrics", "transform-class", "transform-version"),
+        ("predicates", "predicate", "connector-predicate-metrics", "predicate-class", "predicate-version"),
+    ] {
+        let aliases = config.get(key).into_iter().flat_map(|list| list.split(','));
+        for alias in aliases.map(str::trim).filter(|alias| !alias.is_empty()) {
+            let labels = [("connector", id.connector.as_str()), ("task", &*task), (kind, alias)];
+            let bean = Bean { domain: DOMAIN, bean, labels: &labels };
+            if let Some(class) = config.get(&format!("{key}.{alias}.type")) {
+                bean.word(sink, class_is, class.trim(), "The class of the step, as a label of a 1.");
+                bean.word(sink, version_is, VERSION, "Its version, as a label of a 1.");
+            }
+        }
     }
 }
 
@@ -50,6 +75,7 @@ fn connector_task(stats: &TaskStats, now_ms: i64, labels: &[(&'static str, &str)
     }
 }
 
+#[allow(clippy::cast_precision_loss, reason = "counts of records")]
 fn source_task(stats: &TaskStats, now_ms: i64, labels: &[(&'static str, &str)], sink: Sink<'_>) {
     let bean = Bean { domain: DOMAIN, bean: "source-task-metrics", labels };
     bean.count(sink, "source-record-poll-total", stats.polled.total(), "Records that the task has handed out.");
@@ -59,6 +85,12 @@ fn source_task(stats: &TaskStats, now_ms: i64, labels: &[(&'static str, &str)], 
     if let Some((max, avg)) = max_and_average(&stats.poll_ms, now_ms) {
         bean.number(sink, "poll-batch-max-time-ms", max, "The longest time until the task handed records out.");
         bean.number(sink, "poll-batch-avg-time-ms", avg, "The average time until the task handed records out.");
+    }
+    if let Some(summary) = stats.transaction_records.summary(now_ms) {
+        let (min, max, avg) = summary.range.unwrap_or((summary.last, summary.last, summary.last as f64));
+        bean.number(sink, "transaction-size-min", min as f64, "Records of the smallest transaction.");
+        bean.number(sink, "transaction-size-max", max as f64, "Records of the largest transaction.");
+        bean.number(sink, "transaction-size-avg", avg, "Records of a transaction, on average.");
     }
     bean.count(sink, "source-record-active-count", stats.active.load(Relaxed), "Records that are on their way.");
     if let Some((max, avg)) = max_and_average(&stats.active_recently, now_ms) {

@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use connect_herder::ids::ConnectorName;
 use connect_herder::status_log::State;
+use kafka_client::group::GroupStats;
 
 use super::counts::{Counts, Starts};
-use super::{Bean, Look, Sink};
+use super::{Bean, Look, Sink, lock};
 
 const DOMAIN: &str = "kafka.connect";
 
@@ -71,6 +72,10 @@ fn coordinator(look: &Look<'_>, counts: &Counts, sink: Sink<'_>) {
     let (group, seen) = (&look.view.group, &counts.rebalances);
     bean.count(sink, "assigned-connectors", group.connectors.len() as u64, "Connector instances assigned here.");
     bean.count(sink, "assigned-tasks", group.tasks.len() as u64, "Tasks assigned here.");
+    let member = lock(&look.environment.metrics.group).upgrade();
+    if let Some(member) = member {
+        protocol(&bean, &member, look.now_ms, sink);
+    }
     bean.count(sink, "rebalance-total", seen.completed, "Rebalances of this worker.");
     bean.number(sink, "rebalance-latency-total", seen.total_ms as f64, "Milliseconds that rebalances took together.");
     if let (Some(average_ms), Some(ended_ms)) = (seen.average_ms(), seen.last_ended_ms) {
@@ -78,6 +83,29 @@ fn coordinator(look: &Look<'_>, counts: &Counts, sink: Sink<'_>) {
         bean.number(sink, "rebalance-latency-max", seen.max_ms as f64, "The longest rebalance, in milliseconds.");
         let ago = ((look.now_ms - ended_ms).max(0) / 1000) as f64;
         bean.number(sink, "last-rebalance-seconds-ago", ago, "Seconds since the last rebalance ended.");
+    }
+}
+
+/// What the group's protocol has cost this member.
+#[allow(clippy::cast_precision_loss, reason = "milliseconds")]
+fn protocol(bean: &Bean<'_>, member: &GroupStats, now_ms: i64, sink: Sink<'_>) {
+    bean.count(sink, "join-total", member.join.count(), "Times that this worker joined the group.");
+    if let Some((average_ms, max_ms)) = member.join.average_and_max_ms() {
+        bean.number(sink, "join-time-avg", average_ms, "The average time of a join, in milliseconds.");
+        bean.count(sink, "join-time-max", max_ms, "The longest join, in milliseconds.");
+    }
+    bean.count(sink, "sync-total", member.sync.count(), "Times that this worker was given its assignment.");
+    if let Some((average_ms, max_ms)) = member.sync.average_and_max_ms() {
+        bean.number(sink, "sync-time-avg", average_ms, "The average wait for an assignment, in milliseconds.");
+        bean.count(sink, "sync-time-max", max_ms, "The longest wait for an assignment, in milliseconds.");
+    }
+    bean.count(sink, "heartbeat-total", member.heartbeat.count(), "Heartbeats that were answered.");
+    if let Some((_, max_ms)) = member.heartbeat.average_and_max_ms() {
+        bean.count(sink, "heartbeat-response-time-max", max_ms, "The longest answer to a heartbeat, in milliseconds.");
+    }
+    if let Some(last_ms) = member.heartbeat.last_ms() {
+        let ago = ((now_ms as f64 - last_ms as f64) / 1000.0).max(0.0).floor();
+        bean.number(sink, "last-heartbeat-seconds-ago", ago, "Seconds since the last heartbeat was answered.");
     }
 }
 

@@ -20,7 +20,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use tracing::{debug, warn};
 
 use super::TaskSpec;
-use super::run_loop::{RunLoop, to_offsets};
+use super::run_loop::{RunLoop, now_ms, to_offsets};
 use super::sending::{self, is_too_large};
 use super::transaction::{Boundary, Transaction};
 use crate::storage::connector_offsets::ConnectorOffsets;
@@ -193,6 +193,8 @@ impl RunLoop {
         exactly_once.transaction.closed();
         let acks = std::mem::take(&mut exactly_once.acks);
         if !acks.is_empty() {
+            let records = acks.iter().flat_map(|ack| &ack.runs).map(|run| run.count).sum();
+            self.stats.transaction_records.record(records, now_ms());
             self.task.acked(&acks);
         }
         self.task.committed().await

@@ -29,6 +29,8 @@ pub struct TaskStats {
     pub commits: AtomicU64,
     /// Times that they could not be.
     pub commits_failed: AtomicU64,
+    /// Records of a committed transaction.
+    pub transaction_records: Recent,
     /// What went wrong with records.
     pub errors: ErrorStats,
     /// When it ran and when it was paused.

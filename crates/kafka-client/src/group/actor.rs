@@ -3,6 +3,7 @@
 //! Commands are looked at in every state: a leave ends everything at once, a join while another is under way is made after
 //! it (the broker executes the requests of a connection one after the other, so it could not overtake it anyway).
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -13,7 +14,7 @@ use tracing::{debug, info, warn};
 
 use super::requests::{self, JoinAnswer, Membership};
 use super::verdict::{Verdict, verdict};
-use super::{Command, GroupEvent, GroupSettings};
+use super::{Command, GroupEvent, GroupSettings, GroupStats};
 use crate::cluster::{Cluster, CoordinatorKind, Purpose};
 use crate::connection::Connection;
 use crate::error::ClientError;
@@ -26,6 +27,7 @@ pub(super) struct Actor {
     commands: UnboundedReceiver<Command>,
     events: UnboundedSender<GroupEvent>,
     membership: Membership,
+    stats: Arc<GroupStats>,
 }
 
 /// Where to go from a state.
@@ -59,8 +61,9 @@ impl Actor {
         settings: GroupSettings,
         commands: UnboundedReceiver<Command>,
         events: UnboundedSender<GroupEvent>,
+        stats: Arc<GroupStats>,
     ) -> Self {
-        Self { cluster, settings, commands, events, membership: Membership::default() }
+        Self { cluster, settings, commands, events, membership: Membership::default(), stats }
     }
 
     pub(super) async fn run(mut self) {
@@ -89,6 +92,7 @@ impl Actor {
     async fn join(&mut self, protocols: Protocols) -> Next {
         let mut failures = 0;
         loop {
+            let began = Instant::now();
             let attempt = attempt_join(
                 self.cluster.clone(),
                 self.settings.clone(),
@@ -97,7 +101,10 @@ impl Actor {
             );
             let refused = match self.wait_joining(attempt).await {
                 Waited::Interrupted(next) => return next,
-                Waited::Done((Ok(answer), None)) => return self.joined(answer).await,
+                Waited::Done((Ok(answer), None)) => {
+                    self.stats.join.took(began.elapsed());
+                    return self.joined(answer).await;
+                }
                 // What has been joined is out of date already.
                 Waited::Done((Ok(answer), Some(newer))) => {
                     self.membership = answer.membership;
@@ -180,9 +187,11 @@ impl Actor {
             let connection = coordinator(&cluster, &settings).await?;
             requests::sync(&connection, &settings, &membership, &assignments).await
         };
+        let began = Instant::now();
         let error = match self.wait(attempt).await {
             Waited::Interrupted(next) => return Waited::Interrupted(next),
             Waited::Done(Ok(assignment)) => {
+                self.stats.sync.took(began.elapsed());
                 self.emit(GroupEvent::Synced { generation: self.membership.generation, assignment });
                 return Waited::Done(());
             }
@@ -219,6 +228,7 @@ impl Actor {
             Waited::Interrupted(next) => return Waited::Interrupted(next),
             Waited::Done(Ok(())) => {
                 pulse.answered = sent;
+                self.stats.heartbeat.took(sent.elapsed());
                 if std::mem::take(&mut pulse.failing) {
                     self.emit(GroupEvent::CoordinatorKnown);
                 }

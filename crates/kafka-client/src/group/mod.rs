@@ -12,13 +12,16 @@
 //! | file | idea |
 //! |---|---|
 //! | `actor` | the states above, and what interrupts what |
+//! | `stats` | what a member counts, for metrics |
 //! | `requests` | one request and its answer each |
 //! | `verdict` | what an error code means for a member (pure) |
 
 mod actor;
 mod requests;
+mod stats;
 mod verdict;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -26,6 +29,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::cluster::Cluster;
 use actor::Actor;
+pub use stats::{GroupStats, Timing};
 
 /// Who joins what.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,6 +91,7 @@ pub enum GroupEvent {
 #[derive(Debug)]
 pub struct GroupMember {
     commands: mpsc::UnboundedSender<Command>,
+    stats: Arc<GroupStats>,
 }
 
 #[derive(Debug)]
@@ -102,8 +107,15 @@ impl GroupMember {
     pub fn start(cluster: Cluster, settings: GroupSettings) -> (Self, mpsc::UnboundedReceiver<GroupEvent>) {
         let (commands, received) = mpsc::unbounded_channel();
         let (events, happened) = mpsc::unbounded_channel();
-        tokio::spawn(Actor::new(cluster, settings, received, events).run());
-        (Self { commands }, happened)
+        let stats = Arc::<GroupStats>::default();
+        tokio::spawn(Actor::new(cluster, settings, received, events, Arc::clone(&stats)).run());
+        (Self { commands, stats }, happened)
+    }
+
+    /// What it has counted so far.
+    #[must_use]
+    pub fn stats(&self) -> &Arc<GroupStats> {
+        &self.stats
     }
 
     /// Joins, or joins again, with these protocols and their metadata, most wanted first. A join that is under way is
