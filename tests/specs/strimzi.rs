@@ -5,6 +5,8 @@
 //!   the config topic nor the log shows a key.
 //! - A v1 resource with a Secret in the same file, SCRAM over TLS and PLAIN; a connector that shall be stopped is, and what the
 //!   file has no more goes.
+//! - The annotations by which Strimzi's operator lists and alters offsets work from and into ConfigMaps of the file and of a
+//!   directory: what was listed is what is stored, and what was altered is mirrored again from there.
 //! - Replication factors that are above the number of brokers are found before, with their lines.
 //! - A secret that is not there is named with its line, by exit code 2.
 
@@ -55,7 +57,7 @@ fn mirror(name: &str, text: &str, secrets: &Path) -> (Process, Rest) {
     fs::write(&file, text).unwrap();
     let address = format!("127.0.0.1:{}", free_port());
     let mut command = Command::new(portage::binary());
-    command.arg("mirror").arg(&file).arg("--secrets-dir").arg(secrets);
+    command.arg("mirror").arg(&file).arg("--secrets-dir").arg(secrets).arg("--config-maps-dir").arg(secrets);
     command.args(["--set", &format!("listeners=http://{address}"), "--set", "offset.flush.interval.ms=500"]);
     command.args(["--set", "status.storage.replication.factor=1", "--set", "scheduled.rebalance.max.delay.ms=0"]);
     (Process::spawn(name, &mut command, &folder.join("portage.log")), Rest::new(&address))
@@ -156,7 +158,8 @@ async fn v1_resource(source: &KafkaCluster, target: &KafkaCluster) {
              authentication: {{type: scram-sha-512, username: {USER}, passwordSecret: {{secretName: creds, password: password}}}}\n  \
              mirrors:\n    - source:\n        alias: a\n        bootstrapServers: {}\n        \
              authentication: {{type: plain, username: {USER}, passwordSecret: {{secretName: creds, password: password}}}}\n      \
-             topicsPattern: v1-orders\n      sourceConnector:\n        config: {{replication.factor: 1, offset-syncs.topic.replication.factor: 1}}\n      \
+             topicsPattern: v1-orders\n      sourceConnector:\n        config: {{replication.factor: 1, offset-syncs.topic.replication.factor: 1}}\n        \
+             autoRestart: {{enabled: true, maxRestarts: 3}}\n      \
              {heartbeats_before}\n",
             target.bootstrap_at(Listener::SaslSsl),
             source.bootstrap_at(Listener::SaslPlaintext),
@@ -174,6 +177,45 @@ async fn v1_resource(source: &KafkaCluster, target: &KafkaCluster) {
     shows(&rest, "/connectors", "one connector", |names| *names == json!(["a->b.MirrorSourceConnector"])).await;
     write(source, "v1-orders", 0, 20, 30).await;
     assert_eq!(arrive(target, "a.v1-orders", 0, 30).await, numbers(0, 30));
+    stop(&process).await;
+    offsets_by_annotation(target, &text(""), &nowhere).await;
+}
+
+/// Lists the offsets of the stopped source connector, and sends it back by twenty records.
+async fn offsets_by_annotation(target: &KafkaCluster, running: &str, dir: &Path) {
+    let annotated = |action: &str| {
+        let annotations = format!(
+            "metadata:\n  name: v1\n  annotations:\n    strimzi.io/connector-offsets: {action}\n    \
+             strimzi.io/mirrormaker-connector: a->b.MirrorSourceConnector\n"
+        );
+        let connector = "sourceConnector:\n        state: stopped\n        listOffsets: {toConfigMap: {name: listed}}\n        \
+                         alterOffsets: {fromConfigMap: {name: altered}}\n";
+        running.replace("metadata: {name: v1}\n", &annotations).replace("sourceConnector:\n", connector)
+    };
+    let listed = dir.join("listed/a--b.MirrorSourceConnector.json");
+    let (process, _) = mirror("strimzi-v1-list", &annotated("list"), dir);
+    let offsets = eventually("the offsets are listed", SOON, async || {
+        fs::read_to_string(&listed).map_err(|error| format!("{error}: {}", process.log_tail()))
+    })
+    .await;
+    let offsets: Value = serde_json::from_str(&offsets).unwrap();
+    assert_eq!(offsets["offsets"][0]["partition"], json!({"cluster": "a", "partition": 0, "topic": "v1-orders"}));
+    assert_eq!(offsets["offsets"][0]["offset"]["offset"], json!(29));
+    stop(&process).await;
+
+    let altered = r#"{"offsets": [{"partition": {"cluster": "a", "partition": 0, "topic": "v1-orders"}, "offset": {"offset": 9}}]}"#;
+    let config_map = format!(
+        "kind: ConfigMap\nmetadata: {{name: altered}}\ndata:\n  a--b.MirrorSourceConnector.json: |\n    {altered}\n---\n{}",
+        annotated("alter")
+    );
+    let (process, rest) = mirror("strimzi-v1-alter", &config_map, dir);
+    let path = format!("/connectors/{}/offsets", encoded("a->b.MirrorSourceConnector"));
+    shows(&rest, &path, "the altered offset", |stored| stored["offsets"][0]["offset"]["offset"] == 9).await;
+    stop(&process).await;
+
+    let (process, _) = mirror("strimzi-v1-again", running, dir);
+    let again = arrive(target, "a.v1-orders", 0, 50).await;
+    assert_eq!(again, [numbers(0, 30), numbers(10, 30)].concat());
     stop(&process).await;
 }
 

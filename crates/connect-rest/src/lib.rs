@@ -34,6 +34,7 @@ mod tls;
 
 pub use flows::{FlowServices, flow_path};
 pub use forward::HttpPeers;
+pub use offsets::{offsets_from_json, offsets_to_json};
 pub use options::{RestOptions, Surface};
 pub use server::{Server, Serving, bind};
 pub use tls::{ClientTls, TlsSource};

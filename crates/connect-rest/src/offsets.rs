@@ -1,7 +1,9 @@
 //! `/connectors/{c}/offsets` (KIP-875).
 
 use axum::http::StatusCode;
+use connect_api::record::{SourceOffset, SourcePartition};
 use connect_herder::command::{Command, Reply};
+use connect_herder::service::StoredOffsets;
 use serde_json::json;
 
 use crate::body;
@@ -31,7 +33,22 @@ pub(crate) async fn reset(call: Call) -> Answer {
     submit(&call, None).await
 }
 
-type Changes = Option<Vec<(connect_api::record::SourcePartition, Option<connect_api::record::SourceOffset>)>>;
+/// The changes that a text asks for, in the shape of the body of `PATCH /connectors/{c}/offsets`.
+///
+/// # Errors
+/// What is wrong with the text.
+pub fn offsets_from_json(text: &str) -> Result<Vec<(SourcePartition, Option<SourceOffset>)>, String> {
+    let body = serde_json::from_str(text).map_err(|error| format!("no JSON object: {error}"))?;
+    body::offsets(body).map_err(|error| error.message)
+}
+
+/// Stored offsets as `GET /connectors/{c}/offsets` shows them.
+#[must_use]
+pub fn offsets_to_json(offsets: &StoredOffsets) -> serde_json::Value {
+    entities::offsets(offsets)
+}
+
+type Changes = Option<Vec<(SourcePartition, Option<SourceOffset>)>>;
 
 async fn submit(call: &Call, offsets: Changes) -> Answer {
     let command = Command::AlterOffsets { name: call.connector(), offsets };

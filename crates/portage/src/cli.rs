@@ -142,7 +142,8 @@ pub(crate) enum ConfigCommand {
         #[command(flatten)]
         file: ConfigFile,
 
-        /// Ask the clusters, too: whether they answer, and whether they have brokers enough for the replication factors.
+        /// Ask the clusters, too: whether they answer, have brokers enough for the replication factors, have topics and groups
+        /// of these names, and whether copies can take what they shall hold. Nothing is changed there.
         #[arg(long)]
         connect: bool,
     },
@@ -195,6 +196,11 @@ pub(crate) struct MirrorOptions {
     #[arg(long, value_name = "DIR")]
     pub(crate) secrets_dir: Option<PathBuf>,
 
+    /// Where ConfigMaps are that the file names: DIR/<config map>/<key>. Listed offsets are written there, otherwise to
+    /// standard output (KafkaMirrorMaker2).
+    #[arg(long, value_name = "DIR")]
+    pub(crate) config_maps_dir: Option<PathBuf>,
+
     /// Another value for a key: of mm2.properties, or of the worker of a KafkaMirrorMaker2. May be given more than once.
     #[arg(long, value_name = "KEY=VALUE", value_parser = setting)]
     pub(crate) set: Vec<(String, String)>,
@@ -202,7 +208,8 @@ pub(crate) struct MirrorOptions {
 
 impl From<MirrorOptions> for Options {
     fn from(options: MirrorOptions) -> Self {
-        Self { clusters: options.clusters, secrets_dir: options.secrets_dir, set: options.set.into_iter().collect() }
+        let MirrorOptions { clusters, secrets_dir, config_maps_dir, set } = options;
+        Self { clusters, secrets_dir, config_maps_dir, set: set.into_iter().collect() }
     }
 }
 

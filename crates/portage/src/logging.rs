@@ -17,6 +17,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, fmt, reload};
 
 use crate::cli::LogFormat;
+pub(crate) use log4j_file::levels_of as log4j_levels;
 use log4j_lines::Log4jLines;
 
 /// Sets up logging for the process. What can't be understood is left out, and said.

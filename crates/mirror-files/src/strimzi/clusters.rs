@@ -1,14 +1,12 @@
 //! One cluster of a resource: how it is reached, and as whom.
 
-use super::{Context, SECRETS_PROVIDER, required, required_text};
+use super::{Context, SECRETS_PROVIDER, oauth, required, required_text};
 use crate::finding::{FileError, Finding};
 use crate::settings::Settings;
 use crate::yaml::Node;
 
 const PLAIN_MODULE: &str = "org.apache.kafka.common.security.plain.PlainLoginModule";
 const SCRAM_MODULE: &str = "org.apache.kafka.common.security.scram.ScramLoginModule";
-const OAUTH_MODULE: &str = "org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule";
-const OAUTH_HANDLER: &str = "org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginCallbackHandler";
 
 /// A cluster of the file.
 pub(super) struct Cluster<'a> {
@@ -33,23 +31,14 @@ impl<'a> Cluster<'a> {
         let (servers, line) = required_text(self.node, "bootstrapServers")?;
         client.put("bootstrap.servers", servers, Some(line));
         let tls = self.node.field("tls");
-        if let Some(certificates) = tls.and_then(|tls| tls.field("trustedCertificates")) {
-            let (secret, key) = (format!("{}-connect-tls-trusted-certs", context.name), format!("{}.crt", self.alias));
-            for certificate in certificates.items() {
-                let (from, line) = required_text(certificate, "secretName")?;
-                let wanted = certificate.field("certificate").or_else(|| certificate.field("pattern"));
-                let wanted = wanted.and_then(Node::text).ok_or_else(|| {
-                    FileError::at(line, format!("{from}: certificate or pattern is missing, as in certificate: ca.crt"))
-                })?;
-                context.secrets.bundle(&secret, &key, from, wanted, line);
-            }
-            if !certificates.items().is_empty() {
-                client.put("ssl.truststore.certificates", reference(context, &secret, &key), Some(certificates.line));
-                client.put("ssl.truststore.type", "PEM", Some(certificates.line));
-            }
+        let certificates = tls.and_then(|tls| tls.field("trustedCertificates"));
+        if let Some(certificates) = certificates.filter(|list| !list.items().is_empty()) {
+            let bundle = trusted(certificates, &self.alias, context)?;
+            client.put("ssl.truststore.certificates", bundle, Some(certificates.line));
+            client.put("ssl.truststore.type", "PEM", Some(certificates.line));
         }
         let sasl = match self.node.field("authentication") {
-            Some(authentication) => authenticate(authentication, &mut client, context)?,
+            Some(authentication) => authenticate(authentication, &self.alias, &mut client, context)?,
             None => false,
         };
         let protocol = match (sasl, tls.is_some()) {
@@ -59,6 +48,7 @@ impl<'a> Cluster<'a> {
             (true, true) => "SASL_SSL",
         };
         client.put("security.protocol", protocol, tls.map(|tls| tls.line));
+        context.oauth_urls.extend(oauth::urls(&client));
         Ok(client)
     }
 }
@@ -68,8 +58,22 @@ fn reference(context: &Context, secret: &str, key: &str) -> String {
     format!("${{{SECRETS_PROVIDER}:{}/{secret}:{key}}}", context.namespace)
 }
 
+/// The reference to certificates of secrets, put together under the name that Strimzi's operator gives the bundle.
+pub(super) fn trusted(certificates: &Node, name: &str, context: &mut Context) -> Result<String, FileError> {
+    let (secret, key) = (format!("{}-connect-tls-trusted-certs", context.name), format!("{name}.crt"));
+    for certificate in certificates.items() {
+        let (from, line) = required_text(certificate, "secretName")?;
+        let wanted = certificate.field("certificate").or_else(|| certificate.field("pattern"));
+        let wanted = wanted.and_then(Node::text).ok_or_else(|| {
+            FileError::at(line, format!("{from}: certificate or pattern is missing, as in certificate: ca.crt"))
+        })?;
+        context.secrets.bundle(&secret, &key, from, wanted, line);
+    }
+    Ok(reference(context, &secret, &key))
+}
+
 /// Puts the client's identity into its settings. Whether it is one of SASL.
-fn authenticate(node: &Node, client: &mut Settings, context: &mut Context) -> Result<bool, FileError> {
+fn authenticate(node: &Node, alias: &str, client: &mut Settings, context: &mut Context) -> Result<bool, FileError> {
     let (kind, line) = required_text(node, "type")?;
     let at = Some(line);
     let mechanism = match kind {
@@ -89,7 +93,7 @@ fn authenticate(node: &Node, client: &mut Settings, context: &mut Context) -> Re
         "scram-sha-256" => "SCRAM-SHA-256",
         "scram-sha-512" => "SCRAM-SHA-512",
         "oauth" => {
-            oauth(node, client, context)?;
+            oauth::derive(node, alias, client, context)?;
             return Ok(true);
         }
         other => {
@@ -103,42 +107,18 @@ fn authenticate(node: &Node, client: &mut Settings, context: &mut Context) -> Re
     let password = secret(required(node, "passwordSecret")?, "secretName", "password", context)?;
     let module = if kind == "plain" { PLAIN_MODULE } else { SCRAM_MODULE };
     client.put("sasl.mechanism", mechanism, at);
-    let user = user.replace('\\', "\\\\").replace('"', "\\\"");
+    let user = quoted(user);
     client.put("sasl.jaas.config", format!("{module} required username=\"{user}\" password=\"{password}\";"), at);
     Ok(true)
 }
 
-/// v1beta2's `type: oauth`, in the words of Kafka's own login (Strimzi's is a Java class).
-fn oauth(node: &Node, client: &mut Settings, context: &mut Context) -> Result<(), FileError> {
-    let at = Some(node.line);
-    let (endpoint, _) = required_text(node, "tokenEndpointUri")?;
-    let (id, _) = required_text(node, "clientId")?;
-    let password = secret(required(node, "clientSecret")?, "secretName", "key", context)?;
-    let scope = node.field("scope").and_then(Node::text).map(|scope| format!(" scope=\"{scope}\""));
-    client.put("sasl.mechanism", "OAUTHBEARER", at);
-    client.put("sasl.oauthbearer.token.endpoint.url", endpoint, at);
-    client.put("sasl.login.callback.handler.class", OAUTH_HANDLER, at);
-    let scope = scope.unwrap_or_default();
-    context.findings.push(Finding::error(
-        at,
-        "authentication type oauth: connectors can't fetch tokens from an endpoint in this version of Portage",
-        "use tls, scram-sha-512 or plain for now",
-    ));
-    let jaas = format!("{OAUTH_MODULE} required clientId=\"{id}\" clientSecret=\"{password}\"{scope};");
-    client.put("sasl.jaas.config", jaas, at);
-    const USED: [&str; 5] = ["type", "tokenEndpointUri", "clientId", "clientSecret", "scope"];
-    for (key, _) in node.fields().iter().filter(|(key, _)| !USED.contains(&key.name.as_str())) {
-        context.findings.push(Finding::warning(
-            Some(key.line),
-            format!("{} of authentication type oauth has no effect", key.name),
-            "only client credentials (clientId, clientSecret, scope) are supported",
-        ));
-    }
-    Ok(())
+/// A text between the quotes of a JAAS option.
+pub(super) fn quoted(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('"', "\\\"")
 }
 
 /// A reference to the key of a secret that two fields name; it is noted that it has to exist.
-fn secret(node: &Node, secret: &str, key: &str, context: &mut Context) -> Result<String, FileError> {
+pub(super) fn secret(node: &Node, secret: &str, key: &str, context: &mut Context) -> Result<String, FileError> {
     let ((secret, line), (key, _)) = (required_text(node, secret)?, required_text(node, key)?);
     context.secrets.need(secret, key, line);
     Ok(reference(context, secret, key))

@@ -12,7 +12,7 @@ use crate::yaml::Node;
 const PACKAGE: &str = "org.apache.kafka.connect.mirror.";
 
 /// Fields of a mirror and the connectors they stand for.
-const CONNECTORS: [(&str, &str); 3] = [
+pub(super) const CONNECTORS: [(&str, &str); 3] = [
     ("sourceConnector", "MirrorSourceConnector"),
     ("heartbeatConnector", "MirrorHeartbeatConnector"),
     ("checkpointConnector", "MirrorCheckpointConnector"),
@@ -58,7 +58,7 @@ pub(super) fn derive(
         else {
             continue;
         };
-        let name = format!("{}->{}.{class}", source.alias, target.alias);
+        let name = name(&source.alias, &target.alias, class);
         let mut own = own_config(field, context)?;
         inherit(&of_source, &mut own, &name, context);
         let mut settings = Settings::default();
@@ -86,12 +86,17 @@ pub(super) fn derive(
                 settings.put(key, value.text().unwrap_or_default(), Some(value.line));
             }
         }
+        restarts(node, &mut settings);
         settings.put("connector.class", format!("{PACKAGE}{class}"), None);
         settings.put("name", name.as_str(), None);
-        mention_offsets(node, &name, context);
         connectors.push(Connector { name, settings, state: Some(state(node)?) });
     }
     Ok(connectors)
+}
+
+/// How Strimzi's operator calls a connector.
+pub(super) fn name(source: &str, target: &str, class: &str) -> String {
+    format!("{source}->{target}.{class}")
 }
 
 /// What the source connector says for the mirror as a whole holds for the others, unless they say it themselves.
@@ -111,6 +116,16 @@ fn inherit(of_source: &Settings, own: &mut Settings, name: &str, context: &mut C
     }
 }
 
+/// `autoRestart`, in Portage's keys. What the file does not mention stays as the worker has it: on.
+fn restarts(node: &Node, settings: &mut Settings) {
+    let Some(wanted) = node.field("autoRestart") else { return };
+    for (field, key) in [("enabled", "portage.restart.enabled"), ("maxRestarts", "portage.restart.max.attempts")] {
+        if let Some(value) = wanted.field(field) {
+            settings.put(key, value.text().unwrap_or_default(), Some(value.line));
+        }
+    }
+}
+
 fn state(node: &Node) -> Result<RunState, FileError> {
     let Some(state) = node.field("state") else {
         let paused = node.field("pause").and_then(Node::text) == Some("true");
@@ -121,24 +136,5 @@ fn state(node: &Node) -> Result<RunState, FileError> {
         Some("paused") => Ok(RunState::Paused),
         Some("stopped") => Ok(RunState::Stopped),
         _ => Err(FileError::at(state.line, "state must be running, paused or stopped")),
-    }
-}
-
-/// What Strimzi's operator does on demand, anyone can do over REST.
-fn mention_offsets(node: &Node, name: &str, context: &mut Context) {
-    let path = format!("/connectors/{}/offsets", name.replace("->", "-%3E"));
-    for (field, how) in [
-        ("listOffsets", format!("ask the worker instead: curl localhost:8083{path}")),
-        (
-            "alterOffsets",
-            format!(
-                "with state: stopped, tell the worker instead: curl -X PATCH -H 'Content-Type: application/json' -d @offsets.json localhost:8083{path}"
-            ),
-        ),
-    ] {
-        if let Some(found) = node.field(field) {
-            let what = format!("{field} names a ConfigMap, and there are none outside of Kubernetes");
-            context.findings.push(Finding::note(Some(found.line), what, how));
-        }
     }
 }

@@ -5,16 +5,21 @@
 //! same file, or from a directory that the caller reads ([`Secrets`]).
 
 mod clusters;
+mod config_maps;
 mod connectors;
 mod fields;
+mod oauth;
 mod secrets;
 mod worker;
+
+use std::collections::BTreeSet;
 
 use crate::finding::{FileError, Finding};
 use crate::flow::Flow;
 use crate::yaml::{self, Node};
 
 use clusters::Cluster;
+pub use config_maps::{ConfigMapKey, ConfigMaps, OffsetsAction, OffsetsRequest};
 pub use secrets::{Reference, Secrets};
 
 const KIND: &str = "KafkaMirrorMaker2";
@@ -29,8 +34,14 @@ pub struct Resource {
     pub flow: Flow,
     /// Where secrets come from.
     pub secrets: Secrets,
+    /// ConfigMaps of the file itself.
+    pub config_maps: ConfigMaps,
+    /// What its annotations want done with the offsets of a connector.
+    pub offsets: Option<OffsetsRequest>,
     /// `spec.logging`: loggers and levels, `root` for all.
     pub levels: Vec<(String, String)>,
+    /// The log4j file with the levels, for `spec.logging` of type external.
+    pub external_levels: Option<ConfigMapKey>,
     /// What the file's owner should know.
     pub findings: Vec<Finding>,
 }
@@ -49,6 +60,8 @@ struct Context {
     name: String,
     secrets: Secrets,
     findings: Vec<Finding>,
+    /// Where its clients get tokens from.
+    oauth_urls: BTreeSet<String>,
 }
 
 /// Reads a file.
@@ -58,7 +71,7 @@ struct Context {
 pub fn read(text: &str) -> Result<Resource, FileError> {
     let documents = yaml::read(text)?;
     let mut findings = Vec::new();
-    let (mut resource, mut secrets) = (None, Secrets::default());
+    let (mut resource, mut secrets, mut config_maps) = (None, Secrets::default(), ConfigMaps::new());
     for document in &documents {
         let kind = document.field("kind").and_then(Node::text).unwrap_or("document without a kind");
         let name = metadata(document, "name").unwrap_or_default();
@@ -69,6 +82,7 @@ pub fn read(text: &str) -> Result<Resource, FileError> {
             }
             KIND => resource = Some(document),
             "Secret" => secrets.read(document)?,
+            "ConfigMap" => config_maps::read(document, &mut config_maps)?,
             _ => findings.push(Finding::note(
                 Some(document.line),
                 format!("{kind} {name} is not used"),
@@ -82,8 +96,10 @@ pub fn read(text: &str) -> Result<Resource, FileError> {
         name: metadata(resource, "name").unwrap_or("mirror").to_owned(),
         secrets,
         findings,
+        oauth_urls: BTreeSet::new(),
     };
-    derive(resource, context)
+    let resource = derive(resource, context)?;
+    Ok(Resource { config_maps, ..resource })
 }
 
 fn metadata<'a>(document: &'a Node, field: &str) -> Option<&'a str> {
@@ -109,10 +125,20 @@ fn derive(resource: &Node, mut context: Context) -> Result<Resource, FileError> 
         let message = "no mirror has a sourceConnector: there is nothing to run";
         return Err(FileError::at(spec.line, message));
     }
-    worker::restarts(spec, &mut flow.worker);
-    let levels = spec.field("logging").map(|logging| worker::levels(logging, &mut context.findings));
+    worker::allow(&context.oauth_urls, &mut flow.worker);
+    let offsets = config_maps::request(resource, &flow.connectors, &mut context.findings)?;
+    let logging = spec.field("logging");
+    context.findings.extend(logging.and_then(worker::nameless));
     let Context { secrets, findings, .. } = context;
-    Ok(Resource { flow, secrets, levels: levels.unwrap_or_default(), findings })
+    Ok(Resource {
+        flow,
+        secrets,
+        config_maps: ConfigMaps::new(),
+        offsets,
+        levels: logging.map(worker::levels).unwrap_or_default(),
+        external_levels: logging.and_then(worker::external),
+        findings,
+    })
 }
 
 /// Which version of the resource a file has. What is said stands for it, whatever its `apiVersion`.

@@ -166,7 +166,6 @@ fn a_v1_resource_becomes_strimzis_worker_and_two_connectors() {
         ("config.storage.replication.factor", "-1"),
         ("security.protocol", "SASL_SSL"),
         ("sasl.mechanism", "SCRAM-SHA-512"),
-        ("portage.restart.max.attempts", "5"),
         ("config.providers", "strimzienv,strimzifile,strimzidir,strimzisecrets"),
     ] {
         assert_eq!(worker.get(key), Some(value), "{key}");
@@ -184,12 +183,17 @@ fn a_v1_resource_becomes_strimzis_worker_and_two_connectors() {
     assert_eq!(settings.get("source.cluster.request.timeout.ms"), Some("8"), "the connector wins");
     assert_eq!(settings.get("topics"), Some("orders|payments"), "the pattern wins");
     assert_eq!(settings.get("groups.exclude"), Some("console.*"));
+    assert_eq!(settings.get("portage.restart.max.attempts"), Some("5"));
+    assert_eq!(checkpoint.settings.get("portage.restart.max.attempts"), None, "each connector has its own");
     assert_eq!((source.state, checkpoint.state), (Some(RunState::Running), Some(RunState::Stopped)));
     assert_eq!(connectors.len(), 2);
     let said = said(&resource);
-    for word in
-        ["KafkaUser someone is not used", "group.id in the config of b", "-X PATCH", "a-%3Eb.MirrorCheckpointConnector"]
-    {
+    for word in [
+        "KafkaUser someone is not used",
+        "group.id in the config of b",
+        "alterOffsets is not done",
+        "connector-offsets: alter",
+    ] {
         assert!(said.contains(word), "{word}: {said}");
     }
 }
@@ -237,27 +241,81 @@ fn a_resource_that_cannot_run_is_refused_at_its_line() {
         assert!(error.message.contains(word), "{to}: {error}");
         assert_eq!(error.line, Some(line), "{to}: {error}");
     }
-    assert!(read("kind: ConfigMap\n").unwrap_err().message.contains("no KafkaMirrorMaker2"));
+    assert!(read("kind: Service\n").unwrap_err().message.contains("no KafkaMirrorMaker2"));
     assert!(read(&format!("{BLOG}---\n{BLOG}")).unwrap_err().message.contains("second"));
 }
 
 #[test]
-fn oauth_is_said_in_kafkas_words_and_to_be_of_no_use_yet() {
+fn oauth_is_said_in_the_words_of_strimzis_login() {
     let oauth = "type: oauth\n          tokenEndpointUri: https://t/token\n          clientId: c\n          \
-                 clientSecret: { secretName: users, key: password }\n          scope: s\n          audience: x";
+                 clientSecret: { secretName: users, key: password }\n          scope: s\n          audience: x\n          \
+                 refreshToken: { secretName: users, key: password }\n          httpRetries: 3\n          audiance: y\n          \
+                 tlsTrustedCertificates: [{ secretName: users, certificate: ca.crt }]";
     let resource = read(&V1.replace("type: plain", oauth)).unwrap();
 
     let source = &connectors(&resource)["a->b.MirrorSourceConnector"].settings;
     assert_eq!(source.get("source.cluster.sasl.mechanism"), Some("OAUTHBEARER"));
-    assert_eq!(source.get("source.cluster.sasl.oauthbearer.token.endpoint.url"), Some("https://t/token"));
-    assert!(
-        source
-            .get("source.cluster.sasl.jaas.config")
-            .unwrap()
-            .contains("clientSecret=\"${strimzisecrets:ns/users:password}\"")
+    assert_eq!(
+        source.get("source.cluster.sasl.login.callback.handler.class"),
+        Some("io.strimzi.kafka.oauth.client.JaasClientOauthLoginCallbackHandler")
     );
+    let jaas = source.get("source.cluster.sasl.jaas.config").unwrap();
+    for option in [
+        "oauth.token.endpoint.uri=\"https://t/token\"",
+        "oauth.client.id=\"c\"",
+        "oauth.client.secret=\"${strimzisecrets:ns/users:password}\"",
+        "oauth.refresh.token=\"${strimzisecrets:ns/users:password}\"",
+        "oauth.scope=\"s\"",
+        "oauth.audience=\"x\"",
+        "oauth.ssl.truststore.certificates=\"${strimzisecrets:ns/mm-connect-tls-trusted-certs:a-oauth.crt}\"",
+    ] {
+        assert!(jaas.contains(option), "{option}: {jaas}");
+    }
+    let allowed = resource.flow.worker.get("portage.sasl.oauthbearer.allowed.urls");
+    assert_eq!(allowed, Some("https://t/token"), "the file's own endpoints are allowed");
     let said = said(&resource);
-    assert!(said.contains("error: authentication type oauth") && said.contains("audience"), "{said}");
+    assert!(
+        said.contains("note: httpRetries")
+            && said.contains("audiance of authentication type oauth is not used; did you mean audience?"),
+        "{said}"
+    );
+}
+
+#[test]
+fn offsets_are_done_when_the_resource_is_annotated() {
+    let asked = |action: &str| {
+        let annotations = format!(
+            "  namespace: ns\n  annotations:\n    strimzi.io/connector-offsets: {action}\n    \
+             strimzi.io/mirrormaker-connector: a->b.MirrorCheckpointConnector"
+        );
+        V1.replace("  namespace: ns", &annotations)
+    };
+    let key = "a--b.MirrorCheckpointConnector.json";
+
+    let alter = read(&asked("alter")).unwrap().offsets.unwrap();
+    assert_eq!(alter.connector, "a->b.MirrorCheckpointConnector");
+    assert!(matches!(alter.action, OffsetsAction::Alter(from) if from.config_map == "m" && from.key == key));
+    assert_eq!(read(&asked("reset")).unwrap().offsets.unwrap().action, OffsetsAction::Reset);
+    assert!(read(&asked("list")).unwrap_err().message.contains("listOffsets.toConfigMap.name"));
+    assert!(read(&asked("forget")).unwrap_err().message.contains("list, alter or reset"));
+    let running = read(&asked("alter").replace("state: stopped", "state: running")).unwrap();
+    assert_eq!(running.offsets, None);
+    assert!(said(&running).contains("it is not stopped"), "{}", said(&running));
+    let nobody = asked("reset").replace("connector: a->b.MirrorCheckpointConnector", "connector: x");
+    assert!(read(&nobody).unwrap_err().message.contains("a->b.MirrorSourceConnector"));
+}
+
+#[test]
+fn a_config_map_of_the_file_may_hold_the_log_levels() {
+    let logging = "logging:\n    type: external\n    valueFrom:\n      configMapKeyRef: { name: logs, key: log4j2.properties }\n  target:";
+    let text = format!(
+        "{}---\nkind: ConfigMap\nmetadata: {{name: logs}}\ndata:\n  log4j2.properties: |\n    rootLogger.level=DEBUG\n",
+        V1.replace("target:", logging)
+    );
+    let resource = read(&text).unwrap();
+
+    let wanted = resource.external_levels.unwrap();
+    assert_eq!(resource.config_maps[&wanted.config_map][&wanted.key], "rootLogger.level=DEBUG\n");
 }
 
 #[test]
@@ -274,7 +332,7 @@ fn levels_are_read_in_every_way_that_log4j_had() {
     let logging = "logging:\n  type: inline\n  loggers:\n    rootLogger.level: WARN\n    log4j.logger.org.apache.kafka.connect: \
                    DEBUG, x\n    logger.m.name: org.m\n    logger.m.level: TRACE\n";
     let document = &yaml::read(logging).unwrap()[0];
-    let levels = worker::levels(document.field("logging").unwrap(), &mut Vec::new());
+    let levels = worker::levels(document.field("logging").unwrap());
 
     let expected = [("root", "WARN"), ("org.apache.kafka.connect", "DEBUG"), ("org.m", "TRACE")];
     assert_eq!(levels, expected.map(|(logger, level)| (logger.to_owned(), level.to_owned())));

@@ -1,6 +1,9 @@
 //! The worker of a resource: it runs beside the target cluster.
 
+use std::collections::BTreeSet;
+
 use super::clusters::Cluster;
+use super::config_maps::ConfigMapKey;
 use super::{Context, SECRETS_PROVIDER, Shape, required_text};
 use crate::finding::{FileError, Finding};
 use crate::settings::Settings;
@@ -72,6 +75,16 @@ pub(super) fn derive(target: &Cluster, shape: &Shape, context: &mut Context) -> 
     Ok(worker)
 }
 
+/// Lets the clients of the worker fetch their tokens.
+pub(super) fn allow(urls: &BTreeSet<String>, worker: &mut Settings) {
+    const KEY: &str = "portage.sasl.oauthbearer.allowed.urls";
+    if !urls.is_empty() {
+        let own = worker.get(KEY).map(str::to_owned);
+        let all: Vec<String> = own.into_iter().chain(urls.iter().cloned()).collect();
+        worker.put(KEY, all.join(","), None);
+    }
+}
+
 /// The providers that Strimzi declares, after those of the file.
 fn providers(worker: &mut Settings) {
     let own = worker.get("config.providers").map(|own| format!("{own},")).unwrap_or_default();
@@ -86,33 +99,8 @@ fn providers(worker: &mut Settings) {
     }
 }
 
-/// `autoRestart` of the connectors. Portage restarts by worker, not by connector: what one of them asks for, all get; and what
-/// none of them mentions stays Portage's own default.
-pub(super) fn restarts(spec: &Node, worker: &mut Settings) {
-    let mirrors = spec.field("mirrors").map(Node::items).unwrap_or_default();
-    let connectors = mirrors.iter().flat_map(Node::fields).filter(|(key, _)| key.name.ends_with("Connector"));
-    let asked: Vec<&Node> = connectors.filter_map(|(_, node)| node.field("autoRestart")).collect();
-    let off = |node: &Node| node.field("enabled").and_then(Node::text) == Some("false");
-    if let Some(first) = asked.first().filter(|_| asked.iter().all(|node| off(node))) {
-        worker.put("portage.restart.enabled", "false", Some(first.line));
-    }
-    let attempts = asked.iter().filter(|node| !off(node)).filter_map(|node| node.field("maxRestarts"));
-    let most = attempts.max_by_key(|node| node.text().and_then(|text| text.parse::<u64>().ok()));
-    if let Some((most, text)) = most.and_then(|node| Some((node, node.text()?))) {
-        worker.put("portage.restart.max.attempts", text, Some(most.line));
-    }
-}
-
 /// `spec.logging` as loggers with levels: names as in `log4j.properties` and `log4j2.properties`.
-pub(super) fn levels(logging: &Node, findings: &mut Vec<Finding>) -> Vec<(String, String)> {
-    if logging.field("type").and_then(Node::text) == Some("external") {
-        findings.push(Finding::note(
-            Some(logging.line),
-            "logging of type external names a ConfigMap, and there are none outside of Kubernetes",
-            "use type inline, or --log-level",
-        ));
-        return Vec::new();
-    }
+pub(super) fn levels(logging: &Node) -> Vec<(String, String)> {
     let loggers = logging.field("loggers").map(Node::fields).unwrap_or_default();
     let text = |name: &str| loggers.iter().find(|(key, _)| key.name == name).and_then(|(_, node)| node.text());
     let mut levels = Vec::new();
@@ -129,4 +117,21 @@ pub(super) fn levels(logging: &Node, findings: &mut Vec<Finding>) -> Vec<(String
         }
     }
     levels
+}
+
+/// What is to be said of `spec.logging`.
+pub(super) fn nameless(logging: &Node) -> Option<Finding> {
+    let is_external = logging.field("type").and_then(Node::text) == Some("external");
+    (is_external && external(logging).is_none()).then(|| {
+        let what = "logging of type external has no valueFrom.configMapKeyRef with name and key";
+        Finding::warning(Some(logging.line), what, "name the ConfigMap, or use type inline")
+    })
+}
+
+/// The key of the ConfigMap with which `spec.logging` of type external has its levels in a log4j file.
+pub(super) fn external(logging: &Node) -> Option<ConfigMapKey> {
+    logging.field("type").filter(|kind| kind.text() == Some("external"))?;
+    let named = logging.field("valueFrom")?.field("configMapKeyRef")?;
+    let (config_map, key) = (named.field("name")?.text()?, named.field("key")?.text()?);
+    Some(ConfigMapKey { config_map: config_map.to_owned(), key: key.to_owned(), line: named.line })
 }

@@ -2,6 +2,7 @@
 //! `mm2.properties`, or a Strimzi `KafkaMirrorMaker2`.
 
 mod check;
+mod online;
 mod show;
 
 use std::path::Path;
@@ -46,6 +47,8 @@ fn worker_file(file: &Path, mut worker: Settings, options: &Options) -> Mirrorin
         front: Front::Public,
         mm2: None,
         secrets: None,
+        config_maps: Default::default(),
+        offsets: None,
         levels: Vec::new(),
         findings: Vec::new(),
     }

@@ -13,12 +13,11 @@ use connect_runtime::worker_config::read_properties;
 /// The file can't be read.
 pub(super) fn levels(file: &Path) -> Result<Vec<(String, String)>, String> {
     let properties = read_properties(file).map_err(|error| error.to_string())?;
-    let mut levels = levels_of(&properties);
-    levels.sort_by_key(|(logger, _)| (logger != ROOT, logger.clone()));
-    Ok(levels)
+    Ok(levels_of(&properties))
 }
 
-fn levels_of(properties: &BTreeMap<String, String>) -> Vec<(String, String)> {
+/// Loggers and their levels, parents first, of what such a file holds.
+pub(crate) fn levels_of(properties: &BTreeMap<String, String>) -> Vec<(String, String)> {
     let of = |(key, value): (&String, &String)| {
         let logger = if matches!(key.as_str(), "rootLogger" | "rootLogger.level" | "log4j.rootLogger") {
             ROOT.to_owned()
@@ -30,7 +29,9 @@ fn levels_of(properties: &BTreeMap<String, String>) -> Vec<(String, String)> {
         };
         Some((logger, level(properties, value)?))
     };
-    properties.iter().filter_map(of).collect()
+    let mut levels: Vec<_> = properties.iter().filter_map(of).collect();
+    levels.sort_by_key(|(logger, _)| (logger != ROOT, logger.clone()));
+    levels
 }
 
 /// The level in front of the appenders; `${name}` and `${name:-default}` stand for `property.name` or `name`.

@@ -4,14 +4,19 @@
 
 use std::time::Duration;
 
+use connect_api::record::{SourceOffset, SourcePartition};
 use connect_herder::config_log::TargetState;
 use connect_herder::ids::ConnectorName;
 use connect_herder::service::HerderService;
 use connect_herder::view::{ClusterView, Stage};
 use connect_herder::{Command, HerderError};
+use connect_rest::{offsets_from_json, offsets_to_json};
 use connect_runtime::service::Service;
+use mirror_files::strimzi::{OffsetsAction, OffsetsRequest};
 use mirror_files::{Connector, RunState};
 use tracing::{error, info, warn};
+
+use super::config_maps::Texts;
 
 /// Between two tries.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -25,11 +30,24 @@ pub(super) enum Retire {
     OfFlows,
 }
 
-/// Configures the group each time this worker comes to lead it, until the worker is gone.
-pub(super) async fn keep_configured(service: Service, connectors: Vec<Connector>, retire: Retire) {
+/// Configures the group each time this worker comes to lead it, until the worker is gone. What the file wants done with
+/// offsets is done once.
+pub(super) async fn keep_configured(
+    service: Service,
+    connectors: Vec<Connector>,
+    retire: Retire,
+    mut offsets: Option<(OffsetsRequest, Texts)>,
+) {
     let mut views = service.views();
     while views.wait_for(|view| leads(view)).await.is_ok() {
-        if configure(&service, &connectors, retire).await.is_err() {
+        let mut done = configure(&service, &connectors, retire).await;
+        if let (Ok(()), Some((request, config_maps))) = (&done, &offsets) {
+            done = carry_out(&service, request, config_maps).await;
+            if done.is_ok() {
+                offsets = None;
+            }
+        }
+        if done.is_err() {
             tokio::time::sleep(PAUSE).await;
         } else if views.wait_for(|view| !leads(view)).await.is_err() {
             return;
@@ -71,6 +89,44 @@ async fn configure(service: &Service, connectors: &[Connector], retire: Retire) 
         }
     }
     Ok(())
+}
+
+/// Does what Strimzi's operator does when a resource is annotated with `strimzi.io/connector-offsets`.
+async fn carry_out(service: &Service, request: &OffsetsRequest, config_maps: &Texts) -> Result<(), Unfinished> {
+    let name = ConnectorName::from(request.connector.as_str());
+    let view = service.view();
+    let stopped = view.config.task_count(&name) == 0 && view.config.target_state(&name) == Some(TargetState::Stopped);
+    if !stopped && !matches!(request.action, OffsetsAction::List(_)) {
+        return Err(Unfinished);
+    }
+    let done = match &request.action {
+        OffsetsAction::List(place) => match service.offsets(&name).await {
+            Ok(offsets) => config_maps.put(place, &format!("{:#}\n", offsets_to_json(&offsets))),
+            Err(error) => Err(error.to_string()),
+        },
+        OffsetsAction::Alter(place) => match config_maps.get(place).and_then(|text| offsets_from_json(&text)) {
+            Ok(offsets) => alter(service, name, Some(offsets)).await,
+            Err(error) => Err(error),
+        },
+        OffsetsAction::Reset => alter(service, name, None).await,
+    };
+    match done {
+        Ok(()) => info!(connector = request.connector, "offsets of the connector are done as the file asks"),
+        Err(error) => error!(
+            connector = request.connector,
+            error, "offsets are not done as the file asks; see to this and start again"
+        ),
+    }
+    Ok(())
+}
+
+async fn alter(
+    service: &Service,
+    name: ConnectorName,
+    offsets: Option<Vec<(SourcePartition, Option<SourceOffset>)>>,
+) -> Result<(), String> {
+    let done = service.submit(Command::AlterOffsets { name, offsets }).await;
+    done.map(|_| ()).map_err(|error| error.to_string())
 }
 
 fn is_retired(name: &ConnectorName, connectors: &[Connector], retire: Retire) -> bool {

@@ -8,10 +8,13 @@ use connect_api::ConfigMap;
 use connect_runtime::config_providers::{ConfigResolver, SecretSource};
 use connect_runtime::worker_config::{WorkerConfig, WorkerConfigError};
 use mirror_files::mm2::Mm2;
+use mirror_files::strimzi::OffsetsRequest;
 use mirror_files::{FileError, Finding, Flow, Severity, properties, strimzi};
 
+use super::config_maps::Texts;
 use super::secrets::SecretTexts;
 use crate::java_options::allow_oauth_urls_of;
+use crate::logging::log4j_levels;
 
 /// What the command line says beside the file.
 #[derive(Debug, Default)]
@@ -20,6 +23,8 @@ pub(crate) struct Options {
     pub(crate) clusters: Vec<String>,
     /// Secrets as `DIR/<secret>/<key>`.
     pub(crate) secrets_dir: Option<PathBuf>,
+    /// ConfigMaps as `DIR/<config map>/<key>`.
+    pub(crate) config_maps_dir: Option<PathBuf>,
     /// Settings that win over those of the file.
     pub(crate) set: BTreeMap<String, String>,
 }
@@ -37,6 +42,10 @@ pub(crate) struct Mirroring {
     pub(crate) mm2: Option<Mm2>,
     /// Where secrets come from that the file names by Kubernetes' names.
     pub(crate) secrets: Option<Arc<dyn SecretSource>>,
+    /// Where ConfigMaps are that the file names.
+    pub(crate) config_maps: Texts,
+    /// What the file wants done with the offsets of a connector.
+    pub(crate) offsets: Option<OffsetsRequest>,
     /// Loggers and the levels that the file gives them.
     pub(crate) levels: Vec<(String, String)>,
     /// What the file's owner should know.
@@ -75,6 +84,8 @@ fn mm2(bytes: &[u8], options: &Options) -> Result<Mirroring, FileError> {
         front: mm2.internal_rest().map_or(Front::Nothing, Front::Internal),
         mm2: Some(mm2),
         secrets: None,
+        config_maps: Texts::default(),
+        offsets: None,
         levels: Vec::new(),
         findings: Vec::new(),
     })
@@ -83,6 +94,17 @@ fn mm2(bytes: &[u8], options: &Options) -> Result<Mirroring, FileError> {
 fn resource(text: &str, options: &Options) -> Result<Mirroring, FileError> {
     let mut resource = strimzi::read(text)?;
     resource.flow.worker.put_all(options.set.clone(), SET);
+    let config_maps = Texts::new(resource.config_maps, options.config_maps_dir.as_deref());
+    if let Some(wanted) = resource.external_levels {
+        match config_maps.get(&wanted) {
+            Ok(text) => resource.levels = log4j_levels(&properties::read(text.as_bytes())?.to_config()),
+            Err(error) => resource.findings.push(Finding::warning(
+                Some(wanted.line),
+                format!("logging of type external: {error}"),
+                "or use type inline, or --log-level",
+            )),
+        }
+    }
     let secrets = SecretTexts::new(resource.secrets, options.secrets_dir.as_deref());
     let mut findings = resource.findings;
     findings.extend(secrets.missing());
@@ -95,6 +117,8 @@ fn resource(text: &str, options: &Options) -> Result<Mirroring, FileError> {
         front: Front::Public,
         mm2: None,
         secrets: Some(Arc::new(secrets)),
+        config_maps,
+        offsets: resource.offsets,
         levels: resource.levels,
         findings,
     })

@@ -1,6 +1,7 @@
 //! `portage mirror FILE`: a worker for each flow of an `mm2.properties` (Java: `MirrorMaker`), or the one worker of a Strimzi
 //! `KafkaMirrorMaker2`, in one process.
 
+pub(crate) mod config_maps;
 mod configure;
 pub(crate) mod load;
 mod secrets;
@@ -117,7 +118,8 @@ async fn start(mirroring: &Mirroring, loggers: &Arc<Loggers>) -> Result<Running,
         let (config, peers) = place(flow, config, node.as_ref(), public);
         let worker = Worker::start(config, plugins(&budget), Arc::clone(loggers), peers, budget.clone())
             .map_err(|error| unusable(format!("the worker of {}: {error}", flow.name)))?;
-        tokio::spawn(configure::keep_configured(worker.service(), flow.connectors.clone(), retire));
+        let offsets = mirroring.offsets.clone().map(|request| (request, mirroring.config_maps.clone()));
+        tokio::spawn(configure::keep_configured(worker.service(), flow.connectors.clone(), retire, offsets));
         workers.push((flow, worker));
     }
     let (stop_serving, serving) = serve(servers, &workers);
