@@ -2,13 +2,14 @@
 //!
 //! - `--set` wins over the environment, the environment over the file, and `config show --origin` says which it was.
 //! - Secrets are not shown.
+//! - `config check --connect` names what does not fit between a file and its clusters, and changes nothing there.
 //! - `health` says 0 of a worker that is ready, and 1 of none.
 //! - Completions and man pages name every subcommand; wrong usage is exit code 1.
 
 use std::fs;
 use std::process::{Command, Output};
 
-use harness::{portage, workspace};
+use harness::{clusters, portage, workspace};
 
 use crate::lifecycle::worker;
 
@@ -45,6 +46,49 @@ fn the_command_line_wins_over_the_environment_and_that_over_the_file() {
     let said = String::from_utf8_lossy(&refused.stderr).into_owned();
     assert_eq!(refused.status.code(), Some(2), "{said}");
     assert!(said.contains("soon") && !said.contains("later"), "{said}");
+}
+
+#[tokio::test]
+async fn a_check_of_the_clusters_names_what_does_not_fit() {
+    let pair = clusters().await;
+    pair.source.create_topic_with("checked-orders", 1, &[("max.message.bytes", "2000000")]).await;
+    pair.source.create_topic_with("mm2-offset-syncs.checked-target.internal", 1, &[("cleanup.policy", "delete")]).await;
+    let small = [("max.message.bytes", "5000"), ("message.timestamp.type", "LogAppendTime")];
+    pair.target.create_topic_with("checked.checked-orders", 1, &small).await;
+    let before = (pair.source.topics().await, pair.target.topics().await);
+    let file = workspace::service_dir("checked").join("mm2.properties");
+    let text = format!(
+        "clusters = checked, checked-target\nchecked.bootstrap.servers = {}\nchecked-target.bootstrap.servers = {}\n\
+         checked->checked-target.enabled = true\nreplication.factor = 1\nchecked->checked-target.topics = checked-orders\n\
+         checked->checked-target.groups = checked-nobody\n",
+        pair.source.bootstrap(),
+        pair.target.bootstrap()
+    );
+    fs::write(&file, &text).unwrap();
+    let file = file.display().to_string();
+
+    let said = text_of_check(&file);
+
+    for word in [
+        "error: checkpoints.topic.replication.factor of MirrorCheckpointConnector is 3 (the default)",
+        "error: mm2-offset-syncs.checked-target.internal on the source is not compacted",
+        "warning: checked-orders takes batches of up to 2000000 bytes, checked.checked-orders only 5000",
+        "warning: checked.checked-orders has message.timestamp.type=LogAppendTime",
+        "note: the source has no authorizer",
+        "note: MirrorCheckpointConnector finds no group",
+    ] {
+        assert!(said.contains(word), "{word}: {said}");
+    }
+    fs::write(&file, text.replace("topics = checked-orders", "topics = checked-nothing")).unwrap();
+    let said = text_of_check(&file);
+    assert!(said.contains("mm2.properties:6: warning: MirrorSourceConnector finds no topic to mirror"), "{said}");
+    assert_eq!((pair.source.topics().await, pair.target.topics().await), before);
+}
+
+fn text_of_check(file: &str) -> String {
+    let checked = portage(&["config", "check", file, "--connect"], &[]);
+    assert_eq!(checked.status.code(), Some(1), "{}", text(&checked));
+    text(&checked)
 }
 
 #[tokio::test]

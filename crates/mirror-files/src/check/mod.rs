@@ -1,8 +1,9 @@
 //! Mistakes that a file allows and nobody wants: what is wrong, where, and the remedy.
 //!
 //! What a single key may be, the worker's and the connectors' own checks say; here is what spans keys, connectors and flows, and
-//! keys that nobody reads ([`keys`]). How many brokers a cluster has, only a caller with a connection knows ([`factors`]).
+//! keys that nobody reads ([`keys`]). What clusters know, only a caller with a connection can tell ([`factors`], [`clusters`]).
 
+pub mod clusters;
 pub mod factors;
 pub mod keys;
 

@@ -154,3 +154,114 @@ fn replication_factors_are_held_against_the_brokers_of_their_cluster() {
     let defaults = factors::factors(&mm2("").flows(&[]).unwrap()[0]);
     assert!(too_large(&defaults, Side::Source, 2).iter().any(|finding| finding.what.contains("(the default)")));
 }
+
+mod of_clusters {
+    use super::*;
+    use crate::check::clusters::{ClusterFacts, NoAcls, between, wanted};
+
+    const SOURCE: &str = "MirrorSourceConnector";
+    const CHECKPOINT: &str = "MirrorCheckpointConnector";
+
+    fn connector(class: &str, more: &str) -> Connector {
+        let flow = mm2(more).flows(&[]).unwrap().remove(0);
+        flow.connectors.into_iter().find(|connector| connector.class() == class).unwrap()
+    }
+
+    fn facts(topics: &[(&str, &[(&str, &str)])], groups: &[(&str, &str)]) -> ClusterFacts {
+        let pairs =
+            |pairs: &[(&str, &str)]| pairs.iter().map(|(key, text)| ((*key).to_owned(), (*text).to_owned())).collect();
+        ClusterFacts {
+            topics: topics.iter().map(|(topic, _)| (*topic).to_owned()).collect(),
+            configs: topics.iter().map(|(topic, configs)| ((*topic).to_owned(), Ok(pairs(configs)))).collect(),
+            groups: groups.iter().map(|(group, state)| ((*group).to_owned(), (*state).to_owned())).collect(),
+            ..ClusterFacts::default()
+        }
+    }
+
+    fn said(class: &str, more: &str, source: &ClusterFacts, target: &ClusterFacts) -> String {
+        let findings = between(&connector(class, more), source, target);
+        findings
+            .iter()
+            .map(|finding| format!("{}: {} - {}\n", finding.severity, finding.what, finding.remedy))
+            .collect()
+    }
+
+    #[test]
+    fn topics_that_nobody_has_are_missed() {
+        let some = facts(&[("orders", &[])], &[]);
+
+        assert!(said(SOURCE, "A->B.topics = payments\n", &some, &some).contains("finds no topic to mirror"));
+        assert!(!said(SOURCE, "A->B.topics = ord.*\n", &some, &some).contains("finds no topic"));
+    }
+
+    #[test]
+    fn a_copy_has_to_take_what_its_topic_takes() {
+        let source = facts(&[("orders", &[("max.message.bytes", "2000000"), ("retention.ms", "-1")])], &[]);
+        let copy = [
+            ("max.message.bytes", "1000000"),
+            ("retention.ms", "5"),
+            ("cleanup.policy", "delete"),
+            ("message.timestamp.type", "LogAppendTime"),
+        ];
+
+        let before = said(SOURCE, "", &source, &facts(&[("A.orders", &copy)], &[]));
+
+        assert!(before.contains("A.orders only 1000000"), "{before}");
+        assert!(before.contains("keeps records for 5 ms") && before.contains("lose their times"), "{before}");
+        let mut small = ClusterFacts::default();
+        small.broker.insert("message.max.bytes".to_owned(), "1000000".to_owned());
+        assert!(said(SOURCE, "", &source, &small).contains("the target's brokers only 1000000"));
+        assert_eq!(said(SOURCE, "", &source, &facts(&[("A.orders", &[("max.message.bytes", "2000000")])], &[])), "");
+    }
+
+    #[test]
+    fn offset_syncs_have_to_be_kept() {
+        let source = facts(&[("orders", &[]), ("mm2-offset-syncs.B.internal", &[("cleanup.policy", "delete")])], &[]);
+
+        let found = said(SOURCE, "", &source, &ClusterFacts::default());
+
+        assert!(found.contains("error: mm2-offset-syncs.B.internal on the source is not compacted"), "{found}");
+        let at_source = wanted(&connector(SOURCE, ""), Side::Source, &source.topics, &source.topics);
+        assert_eq!(at_source, ["mm2-offset-syncs.B.internal", "orders"]);
+    }
+
+    #[test]
+    fn what_may_not_be_seen_is_said() {
+        let mut source = facts(&[("orders", &[])], &[]);
+        source.acls = Some(NoAcls::Forbidden);
+        source.configs.insert("orders".to_owned(), Err("TOPIC_AUTHORIZATION_FAILED".to_owned()));
+        let target = ClusterFacts { acls: Some(NoAcls::NoAuthorizer), ..ClusterFacts::default() };
+
+        let found = said(SOURCE, "", &source, &target);
+
+        for word in [
+            "allow DESCRIBE_CONFIGS on topic orders",
+            "may not see the ACLs of the source",
+            "note: the target has no authorizer",
+        ] {
+            assert!(found.contains(word), "{word}: {found}");
+        }
+        assert!(!said(SOURCE, "sync.topic.acls.enabled = false\n", &source, &target).contains("ACLs"));
+    }
+
+    #[test]
+    fn a_topic_that_looks_like_heartbeats_loses_its_name() {
+        let source = facts(&[("my-heartbeats", &[])], &[]);
+
+        let found =
+            said(SOURCE, &format!("replication.policy.class = {IDENTITY}\n"), &source, &ClusterFacts::default());
+
+        assert!(found.contains("my-heartbeats is taken for heartbeats"), "{found}");
+    }
+
+    #[test]
+    fn groups_that_cannot_move_are_named() {
+        let source = facts(&[], &[("readers", "Empty"), ("others", "Stable")]);
+        let target = facts(&[], &[("readers", "Stable"), ("others", "Empty")]);
+
+        let found = said(CHECKPOINT, "sync.group.offsets.enabled = true\n", &source, &target);
+
+        assert!(found.contains("group readers has members on the target") && !found.contains("others"), "{found}");
+        assert!(said(CHECKPOINT, "A->B.groups = none\n", &source, &target).contains("finds no group"));
+    }
+}

@@ -1,19 +1,17 @@
 //! The mistakes of a file: each with its line and what to do about it.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use connect_api::PluginRegistry;
 use connect_runtime::validation::{connector_def, validate};
 use connect_runtime::worker_config::{WorkerConfig, WorkerConfigError, worker_config_def};
+use kafka_client::Budget;
 use kafka_client::config::KNOWN_KEYS;
-use kafka_client::{Budget, ClientConfig, Cluster};
-use mirror::config::{ClientRole, client_config};
-use mirror_files::check::factors::{Factor, Side, factors, too_large};
 use mirror_files::check::keys::{Vocabulary, unread};
 use mirror_files::{Connector, Finding, Flow, Severity, check as checks};
 use serde_json::json;
 
+use super::online::online;
 use super::{Output, load, worker};
 use crate::exit;
 use crate::mirror::load::{Mirroring, Options};
@@ -119,50 +117,6 @@ fn vocabulary(registry: &PluginRegistry) -> Vocabulary {
         client: KNOWN_KEYS.iter().map(|key| (*key).to_owned()).collect(),
         connector: connectors.flat_map(keys).collect(),
     }
-}
-
-/// What only the clusters know: whether they answer, and whether they have brokers enough.
-async fn online(mirroring: &Mirroring) -> Vec<Finding> {
-    let mut brokers: BTreeMap<(Side, String), Result<usize, String>> = BTreeMap::new();
-    let mut findings = Vec::new();
-    for flow in &mirroring.flows {
-        let Ok(worker) = worker(mirroring, flow) else { continue };
-        let all = factors(flow);
-        for connector in &flow.connectors {
-            for (side, role) in [(Side::Source, ClientRole::SourceAdmin), (Side::Target, ClientRole::TargetAdmin)] {
-                let name = if side == Side::Source { "source" } else { "target" };
-                let key = format!("{name}.cluster.bootstrap.servers");
-                let Some(address) = connector.settings.given(&key) else { continue };
-                let known = (side, address.text.clone());
-                if !brokers.contains_key(&known) {
-                    let answer = count(&worker, connector, role).await;
-                    if let Err(error) = &answer {
-                        let what = format!("the {name} cluster at {} does not answer: {error}", address.text);
-                        findings.push(Finding::error(address.line, what, "correct the address or the credentials"));
-                    }
-                    brokers.insert(known.clone(), answer);
-                }
-                if let Some(Ok(count)) = brokers.get(&known) {
-                    // The worker's topics are on the target of all its connectors.
-                    let mine = |factor: &&Factor| {
-                        factor.of == connector.name || side == Side::Target && factor.of == "the worker"
-                    };
-                    let mine: Vec<Factor> = all.iter().filter(mine).cloned().collect();
-                    findings.extend(too_large(&mine, side, *count));
-                }
-            }
-        }
-    }
-    findings
-}
-
-async fn count(worker: &WorkerConfig, connector: &Connector, role: ClientRole) -> Result<usize, String> {
-    let config = worker.resolver().resolve(&connector.settings.to_config()).map_err(|error| error.to_string())?;
-    let client = ClientConfig::parse(&client_config(&config, role)).map_err(|error| error.to_string())?;
-    let cluster = Cluster::connect(client).await.map_err(|error| error.to_string())?;
-    let described = cluster.admin().describe_cluster().await;
-    cluster.close().await;
-    Ok(described.map_err(|error| error.to_string())?.brokers.len())
 }
 
 fn print(file: &Path, findings: &[Finding], output: Output) {
