@@ -5,6 +5,7 @@ use std::process::ExitCode;
 mod ci;
 mod clients;
 mod compare;
+mod image;
 mod kafka;
 mod packaging;
 mod perf;
@@ -27,6 +28,7 @@ usage: cargo xtask COMMAND
   perf compare [OPTIONS]  and beside MirrorMaker 2; also `perf steady`, `wan` and `curves`; `perf --help` lists the options
   perf micro [--save]  instructions of the hot functions beside the baseline; needs valgrind, and installs it if it may
   packaging            lints docker/ and deploy/ (Python and PyPI needed); no engine runs
+  packaging image      builds the image's static binary and runs it in an empty root folder (musl and root needed)
   kafka up             two clusters on loopback to play with
   kafka status         where they are
   kafka down           end them, and their data
@@ -40,6 +42,7 @@ fn main() -> ExitCode {
         ["ci"] => ci::ci(),
         ["tidy"] => tidy::tidy(),
         ["packaging"] => packaging::packaging(),
+        ["packaging", "image"] => image::image(),
         ["compare", "rest"] => compare::rest(),
         ["clients"] => clients::life(),
         ["openapi"] => clients::contract(),
