@@ -21,7 +21,7 @@ use kafka_wire::batch::{Codec, Record, Stamp, encode};
 
 use crate::raw::RawClient;
 
-const STORE_PASSWORD: &str = "store-secret";
+pub(crate) const STORE_PASSWORD: &str = "store-secret";
 
 /// A topic of the secured cluster that only `principal` may write to.
 async fn topic_of(topic: &str, principal: &str) -> &'static KafkaCluster {
@@ -172,7 +172,7 @@ fn keytool(arguments: &str) {
 }
 
 /// A store of this type that trusts the cluster's authority.
-fn truststore(cluster: &KafkaCluster, store_type: &str) -> String {
+pub(crate) fn truststore(cluster: &KafkaCluster, store_type: &str) -> String {
     let store = workspace::service_dir("truststore").join(format!("trust.{}", store_type.to_lowercase()));
     let (store, ca) = (store.display().to_string(), cluster.certificates().path("ca.pem"));
     keytool(&format!(

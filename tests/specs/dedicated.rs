@@ -5,6 +5,8 @@
 //! - What Portage mirrors in between, it translates exactly.
 //! - A Java node and one of ours, with their internal REST, are one cluster: a topic that comes later is mirrored, and the listener
 //!   answers nothing but what workers ask of each other, and how they are.
+//! - Three nodes with exactly-once support are one cluster: records that keep coming while nodes are killed are there once for
+//!   readers of committed records, and a topic that comes later is mirrored by those that are left.
 //! - The smallest file that makes sense does what it does under Java: heartbeats have groups of their own on either side.
 //! - A file that can't work is refused with its line, by exit code 2.
 
@@ -13,7 +15,7 @@ use harness::{
 };
 use serde_json::{Value, json};
 
-use crate::lifecycle::{Runs, SOON, Stream, arrive, end_offset, live, stored_offset, write};
+use crate::lifecycle::{Runs, SOON, Stream, arrive, end_offset, live, stored_offset, texts, write};
 
 const SOURCE: &str = "MirrorSourceConnector";
 
@@ -157,6 +159,55 @@ async fn a_java_node_and_ours_are_one_cluster() {
     write(&pair.source, "two-nodes-late", 0, 10, 20).await;
     arrive(&pair.target, "two-nodes.two-nodes-late", 0, 20).await;
     java.process().terminate(SOON).await;
+}
+
+#[tokio::test]
+async fn three_nodes_with_exactly_once_support_are_one_cluster() {
+    let (alias, pair) = ("exact-nodes", clusters().await);
+    let (topic, remote) = (format!("{alias}-orders"), format!("{alias}.{alias}-orders"));
+    let mut file = one_flow(alias, pair);
+    for (key, value) in [
+        (format!("{alias}-target.exactly.once.source.support"), "enabled"),
+        (format!("{alias}.consumer.isolation.level"), "read_committed"),
+        (format!("{alias}-target.session.timeout.ms"), "3000"),
+        (format!("{alias}-target.heartbeat.interval.ms"), "500"),
+        ("dedicated.mode.enable.internal.rest".to_owned(), "true"),
+        ("offset-syncs.topic.location".to_owned(), "target"),
+    ] {
+        file.insert(key, value.to_owned());
+    }
+    let node = |number: usize| {
+        let mut file = file.clone();
+        file.insert("listeners".to_owned(), format!("http://127.0.0.1:{}", free_port()));
+        MirrorMaker::start(Runtime::Portage, &format!("{alias}-{number}"), &file)
+    };
+    let committed = async |topic: &str, count: usize| {
+        eventually(&format!("{count} records are committed in {topic}"), SOON, async || {
+            pair.target.try_topic(topic).await.map_err(|error| error.to_string())?;
+            let values = texts(&pair.target.read(topic).partition(0).all().await);
+            if values.len() >= count { Ok(values) } else { Err(format!("{} are", values.len())) }
+        })
+        .await
+    };
+    pair.source.create_topic(&topic, 2).await;
+    let stream = Stream::start(&pair.source, &topic).await;
+
+    let nodes: Vec<MirrorMaker> = (0..3).map(node).collect();
+    let mut seen = committed(&remote, 100).await.len();
+    for node in &nodes[..2] {
+        node.process().kill();
+        seen = committed(&remote, seen + 100).await.len();
+    }
+    let late = format!("{alias}-late");
+    pair.source.create_topic(&late, 1).await;
+    write(&pair.source, &late, 0, 0, 10).await;
+    committed(&format!("{alias}.{late}"), 10).await;
+    let written = stream.stop().await;
+
+    assert_eq!(Runs::of(&committed(&remote, written).await), Runs::once(written));
+    let batches = pair.target.batches(&remote, 0).await;
+    assert!(batches.iter().all(|batch| batch.transactional), "{:?}", batches.first());
+    assert_eq!(nodes[2].process().terminate(SOON).await.code(), Some(0), "{}", nodes[2].process().log_tail());
 }
 
 #[tokio::test]

@@ -1,7 +1,8 @@
 //! What may happen to records on their way: transforms, predicates, converters, topics to be made.
 //!
 //! - A mirror that filters by a header, routes by a regular expression and inserts a header leaves the same records as Java's
-//!   worker does with the same config, in a topic made as `topic.creation` says, and stores that it has come to the end.
+//!   worker does with the same config, in a topic made as `topic.creation` says, and stores that it has come to the end. Its
+//!   metrics name the steps.
 
 use harness::{Record, Runtime, WorkerConfig, clusters, eventually};
 
@@ -46,6 +47,17 @@ async fn mirrored(name: &str, runtime: Runtime) -> Vec<(i32, Record)> {
             }
         })
         .await;
+        let metrics = worker.rest().get("/metrics?profile=strimzi-reporter").await.expect_text();
+        for step in [
+            format!(
+                "transform_class_info{{connector=\"{name}\",task=\"0\",transform=\"route\",transform_class=\"org.apache.kafka.connect.transforms.RegexRouter\"}} 1"
+            ),
+            format!(
+                "predicate_version_info{{connector=\"{name}\",task=\"0\",predicate=\"internal\",predicate_version=\"4.3.0\"}} 1"
+            ),
+        ] {
+            assert!(metrics.contains(&step), "{step}: {metrics}");
+        }
         stop(&worker).await;
     }
     let mut read: Vec<_> = read.into_iter().map(|consumed| (consumed.partition, consumed.record)).collect();
