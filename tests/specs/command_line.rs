@@ -4,7 +4,7 @@
 //! - Secrets are not shown.
 //! - `config check --connect` names what does not fit between a file and its clusters, and changes nothing there.
 //! - `health` says 0 of a worker that is ready, and 1 of none.
-//! - Completions and man pages name every subcommand; wrong usage is exit code 1.
+//! - Completions and man pages name every subcommand and flag, `--help` teaches by examples; wrong usage is exit code 1.
 
 use std::fs;
 use std::process::{Command, Output};
@@ -117,6 +117,25 @@ fn completions_and_man_pages_name_every_subcommand() {
         assert!(folder.join(format!("portage-{name}.1")).exists(), "{name}");
     }
     assert!(text(&portage(&["man"], &[])).contains(".TH portage 1"));
+    let (bash, page) =
+        (text(&portage(&["completions", "bash"], &[])), fs::read_to_string(folder.join("portage-mirror.1")));
+    let page = page.unwrap().replace('\\', "");
+    let help = text(&portage(&["mirror", "--help"], &[]));
+    let words = help.split(|c: char| !c.is_alphanumeric() && c != '-');
+    let flags: Vec<&str> = words.filter(|word| word.starts_with("--") && word.len() > 2).collect();
+    assert!(flags.contains(&"--config-maps-dir") && flags.contains(&"--log-format"), "{flags:?}");
+    for flag in flags {
+        assert!(bash.contains(flag) && page.contains(flag), "{flag}");
+    }
     assert_eq!(portage(&["wrong"], &[]).status.code(), Some(1));
-    assert_eq!(portage(&["--help"], &[]).status.code(), Some(0));
+    for (arguments, taught) in [
+        (&["--help"][..], "First steps:"),
+        (&["worker", "--help"], "CONNECT_OFFSET_FLUSH_INTERVAL_MS=5000"),
+        (&["mirror", "--help"], "strimzi.io/connector-offsets"),
+        (&["config", "check", "--help"], "Exit code 1 if there are errors"),
+    ] {
+        let help = portage(arguments, &[]);
+        assert_eq!(help.status.code(), Some(0));
+        assert!(text(&help).contains(taught), "{taught}: {}", text(&help));
+    }
 }

@@ -105,7 +105,9 @@ fn reporter_panels() -> Vec<String> {
         r#"count(kafka_connect_connector_metrics_status_info{status="running"})"#.to_owned(),
         "sum(kafka_connect_connect_worker_metrics_connector_running_task_count)".to_owned(),
         "sum(kafka_connect_task_error_metrics_total_record_failures)".to_owned(),
-        "sum(rate(kafka_producer_producer_node_metrics_incoming_byte[5m]))".to_owned(),
+        r#"sum(rate(kafka_producer_producer_node_metrics_incoming_byte{node_id="node-1"}[5m]))"#.to_owned(),
+        "sum(kafka_producer_producer_metrics_connection_count)".to_owned(),
+        "sum(kafka_consumer_consumer_metrics_connection_count)".to_owned(),
         "sum(kafka_admin_client_admin_client_metrics_connection_count)".to_owned(),
     ]
 }

@@ -57,6 +57,19 @@ A key's value comes from the first of these that has one:
 With CONNECT_BOOTSTRAP_SERVERS and what else a worker needs in the environment, FILE may be left out.
 ${file:/path:key}, ${dir:/path:file} and ${env:NAME} are read by config.providers, as in Java.";
 
+const MIRROR_TEACH: &str = "\
+Examples:
+  portage config check mm2.properties --connect     first: what is wrong with the file, and what the clusters say to it
+  portage mirror mm2.properties                     all flows
+  portage mirror mm2.properties --clusters B        the flows to B, near B
+  portage mirror kafkamirrormaker2.yaml --secrets-dir /etc/secrets --set listeners=http://127.0.0.1:8083
+
+A key's value comes from --set, then from FILE, then from MirrorMaker's, Strimzi's and Kafka's defaults.
+
+Offsets of a KafkaMirrorMaker2, as under Strimzi's operator: annotate it with strimzi.io/connector-offsets: list (or alter or
+reset, with state: stopped) and strimzi.io/mirrormaker-connector: NAME, and start. The ConfigMaps that listOffsets and
+alterOffsets name are documents of FILE, or files of --config-maps-dir.";
+
 /// Log line formats.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum LogFormat {
@@ -176,6 +189,7 @@ pub(crate) struct ConfigFile {
 ///
 /// SIGTERM stops everything in order; a second one at once.
 #[derive(Debug, Args)]
+#[command(after_help = MIRROR_TEACH)]
 pub(crate) struct Mirror {
     /// The file, such as mm2.properties or kafkamirrormaker2.yaml.
     #[arg(value_name = "FILE")]

@@ -15,10 +15,8 @@ const AVAILABLE: Family = Family::bean(
 );
 const TOTAL: Family = Family::bean("kafka.producer", "producer-metrics", "buffer-total-bytes", "portage.memory.bytes.");
 const BY_NODE: (&str, &str) = ("kafka.producer", "producer-node-metrics");
-const NODE_IN: Family =
-    Family::bean(BY_NODE.0, BY_NODE.1, "incoming-byte-total", "Bytes read from all brokers together.");
-const NODE_OUT: Family =
-    Family::bean(BY_NODE.0, BY_NODE.1, "outgoing-byte-total", "Bytes sent to all brokers together.");
+const NODE_IN: Family = Family::bean(BY_NODE.0, BY_NODE.1, "incoming-byte-total", "Bytes read from the broker.");
+const NODE_OUT: Family = Family::bean(BY_NODE.0, BY_NODE.1, "outgoing-byte-total", "Bytes sent to the broker.");
 
 /// A task's data producer, to be shown.
 pub(crate) struct DataProducer {
@@ -43,9 +41,11 @@ impl MetricSource for DataProducer {
         let labels = [("client-id", client_id)];
         sink(AVAILABLE.count(&labels, limit.saturating_sub(self.environment.budget.in_use())));
         sink(TOTAL.count(&labels, limit));
-        // Counted by client, not by broker: one line for all of them keeps the sums of dashboards right.
-        let all = [("client-id", client_id), ("node-id", "all")];
-        sink(NODE_IN.count(&all, stats.bytes_in));
-        sink(NODE_OUT.count(&all, stats.bytes_out));
+        for node in self.cluster.stats_by_node() {
+            let id = format!("node-{}", node.node_id);
+            let labels = [("client-id", client_id), ("node-id", &*id)];
+            sink(NODE_IN.count(&labels, node.bytes_in));
+            sink(NODE_OUT.count(&labels, node.bytes_out));
+        }
     }
 }

@@ -23,7 +23,7 @@ use tracing::debug;
 
 use crate::BoxFuture;
 use crate::config::ClientConfig;
-use crate::connection::{Connection, Endpoint, StatsSnapshot, lock};
+use crate::connection::{Connection, Endpoint, NodeSnapshot, StatsSnapshot, lock};
 use crate::error::ClientError;
 use pool::Pool;
 use retry::{Backoff, Decision, Refresh, chance, decide};
@@ -165,6 +165,11 @@ impl Cluster {
     /// The counters of all connections.
     pub fn stats(&self) -> StatsSnapshot {
         self.0.pool.connector().stats().snapshot()
+    }
+
+    /// What has gone over the connections to each broker.
+    pub fn stats_by_node(&self) -> Vec<NodeSnapshot> {
+        self.0.pool.connector().stats().by_node()
     }
 
     /// Closes all connections. Calls under way fail, and so does every later one.

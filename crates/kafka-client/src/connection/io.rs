@@ -77,6 +77,7 @@ async fn write_all(
             return Err(io::ErrorKind::WriteZero.into());
         }
         shared.stats.written(written);
+        shared.node.written(written);
         while let Some(piece) = pieces.front_mut() {
             if piece.len() > written {
                 piece.advance(written);
@@ -187,6 +188,7 @@ async fn read(socket: &mut (impl AsyncRead + Unpin), buffer: &mut impl BufMut, s
         0 => Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the broker closed the connection")),
         bytes => {
             shared.stats.read(bytes);
+            shared.node.read(bytes);
             Ok(bytes)
         }
     }

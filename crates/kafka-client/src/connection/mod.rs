@@ -39,7 +39,7 @@ pub use produce::{BatchHeader, PendingProduce, ProduceFrame, ProducePartition, P
 pub(crate) use setup::{ByteStream, Connector};
 pub(crate) use shared::lock;
 use shared::{Outgoing, Shared, finish_size};
-pub use stats::{Stats, StatsSnapshot};
+pub use stats::{NodeSnapshot, Stats, StatsSnapshot};
 
 /// Requests under way on one connection; more wait their turn. Far above what the layers above use
 /// (a producer keeps five), so that it only bounds mistakes.

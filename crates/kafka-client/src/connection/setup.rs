@@ -174,6 +174,7 @@ impl Connector {
             throttled_until: Mutex::new(None),
             closed,
             stats: self.stats.clone(),
+            node: self.stats.node(endpoint.node_id),
         });
         tokio::spawn(io::write_loop(write, frames, on_close.clone(), shared.clone()));
         let idle_max = self.config.connections_max_idle();

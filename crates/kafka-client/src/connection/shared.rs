@@ -10,6 +10,7 @@ use kafka_protocol::messages::ApiKey;
 use tokio::sync::{OwnedSemaphorePermit, RwLock, Semaphore, mpsc, oneshot, watch};
 use tokio::time::Instant;
 
+use super::stats::NodeBytes;
 use super::{Endpoint, Stats, setup};
 use crate::error::ClientError;
 use crate::proto;
@@ -31,6 +32,7 @@ pub(super) struct Shared {
     pub(super) throttled_until: Mutex<Option<Instant>>,
     pub(super) closed: watch::Sender<bool>,
     pub(super) stats: Arc<Stats>,
+    pub(super) node: Arc<NodeBytes>,
 }
 
 pub(super) struct Queue {

@@ -1,7 +1,11 @@
 //! Counters of one cluster's connections, for metrics.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
+
+use super::lock;
 
 /// What has gone over the wire; shared by all connections of a cluster.
 #[derive(Debug, Default)]
@@ -14,6 +18,35 @@ pub struct Stats {
     connections_opened: AtomicU64,
     connections_failed: AtomicU64,
     throttled_ms: AtomicU64,
+    nodes: Mutex<BTreeMap<i32, Arc<NodeBytes>>>,
+}
+
+/// What has gone over the wire from and to one broker.
+#[derive(Debug, Default)]
+pub(super) struct NodeBytes {
+    bytes_in: AtomicU64,
+    bytes_out: AtomicU64,
+}
+
+impl NodeBytes {
+    pub(super) fn read(&self, bytes: usize) {
+        self.bytes_in.fetch_add(bytes as u64, Relaxed);
+    }
+
+    pub(super) fn written(&self, bytes: usize) {
+        self.bytes_out.fetch_add(bytes as u64, Relaxed);
+    }
+}
+
+/// The bytes of one broker at one moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NodeSnapshot {
+    /// `node.id`, negative for an address of the bootstrap list.
+    pub node_id: i32,
+    /// Bytes read from it.
+    pub bytes_in: u64,
+    /// Bytes written to it.
+    pub bytes_out: u64,
 }
 
 /// The counters at one moment.
@@ -50,6 +83,22 @@ impl Stats {
             connections_failed: self.connections_failed.load(Relaxed),
             throttled_ms: self.throttled_ms.load(Relaxed),
         }
+    }
+
+    /// The bytes of every broker that there has been a connection to.
+    pub fn by_node(&self) -> Vec<NodeSnapshot> {
+        let nodes = lock(&self.nodes);
+        let nodes = nodes.iter().map(|(&node_id, bytes)| NodeSnapshot {
+            node_id,
+            bytes_in: bytes.bytes_in.load(Relaxed),
+            bytes_out: bytes.bytes_out.load(Relaxed),
+        });
+        nodes.collect()
+    }
+
+    /// Where connections to a broker count its bytes.
+    pub(super) fn node(&self, node_id: i32) -> Arc<NodeBytes> {
+        Arc::clone(lock(&self.nodes).entry(node_id).or_default())
     }
 
     pub(super) fn read(&self, bytes: usize) {

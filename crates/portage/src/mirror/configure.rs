@@ -94,9 +94,15 @@ async fn configure(service: &Service, connectors: &[Connector], retire: Retire) 
 /// Does what Strimzi's operator does when a resource is annotated with `strimzi.io/connector-offsets`.
 async fn carry_out(service: &Service, request: &OffsetsRequest, config_maps: &Texts) -> Result<(), Unfinished> {
     let name = ConnectorName::from(request.connector.as_str());
-    let view = service.view();
-    let stopped = view.config.task_count(&name) == 0 && view.config.target_state(&name) == Some(TargetState::Stopped);
-    if !stopped && !matches!(request.action, OffsetsAction::List(_)) {
+    let only_read = matches!(request.action, OffsetsAction::List(_));
+    let may = |view: &ClusterView| {
+        let stopped = view.config.target_state(&name) == Some(TargetState::Stopped);
+        view.config.contains(&name) && (only_read || stopped && view.config.task_count(&name) == 0)
+    };
+    let mut views = service.views();
+    // The last task may still be stopping; and what the worker has refused is never there.
+    let ready = views.wait_for(|view| may(view) || !leads(view)).await;
+    if !ready.is_ok_and(|view| may(&view)) {
         return Err(Unfinished);
     }
     let done = match &request.action {
