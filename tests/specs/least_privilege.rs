@@ -1,7 +1,7 @@
 //! The table of permissions in README, "Security", is enough: a worker with exactly-once support whose principals may do just
 //! what stands there mirrors records, settings and ACLs, moves a group, beats its heart, and is refused nothing.
 
-use harness::{Acl, GroupOffset, Listener, Runtime, Sasl, WorkerConfig, eventually, secured_cluster, workspace};
+use harness::{Acl, GroupOffset, Listener, Runtime, Sasl, WorkerConfig, eventually, lab, workspace};
 use serde_json::{Value, json};
 
 use crate::lifecycle::{MIRROR_HEARTBEAT, MIRROR_SOURCE, SOON, arrive, numbers, runs, write};
@@ -51,21 +51,34 @@ fn screaming(word: &str) -> String {
 
 #[tokio::test]
 async fn the_permissions_of_the_readme_are_enough() {
-    let cluster = secured_cluster().await;
-    for side in ["source", "target"] {
-        cluster.set_scram_password(&user(side), "SCRAM-SHA-512", PASSWORD).await;
-    }
+    let lab = lab().await;
+    let (source, target) = tokio::join!(
+        lab.cluster("least-source").authorizer().start(),
+        lab.cluster("least-target").authorizer().start()
+    );
     let acls = table();
     assert!(acls.len() > 20, "{acls:?}");
-    cluster.create_acls(&acls).await;
-    cluster.create_acls(&[Acl::allow("User:app", "READ", "TOPIC", "orders")]).await;
-    cluster.create_topic_with("orders", 1, &[("retention.ms", "123456789")]).await;
-    write(cluster, "orders", 0, 0, 30).await;
-    cluster.set_group_offsets("readers", &[GroupOffset::new("orders", 0, 17)]).await;
+    for (side, cluster) in [("source", &source), ("target", &target)] {
+        cluster.set_scram_password(&user(side), "SCRAM-SHA-512", PASSWORD).await;
+        let of_side: Vec<Acl> = acls.iter().filter(|acl| acl.principal.ends_with(side)).cloned().collect();
+        cluster.create_acls(&of_side).await;
+    }
+    source.create_acls(&[Acl::allow("User:app", "READ", "TOPIC", "orders")]).await;
+    source.create_topic_with("orders", 1, &[("retention.ms", "123456789")]).await;
+    write(&source, "orders", 0, 0, 30).await;
+    source.create_topic("heartbeats", 1).await;
+    write(&source, "heartbeats", 0, 0, 1).await;
+    source.set_group_offsets("readers", &[GroupOffset::new("orders", 0, 17)]).await;
 
-    let client = |side: &str| cluster.sasl_client(Listener::SaslSsl, &Sasl::Scram512(user(side), PASSWORD.to_owned()));
-    let worker = WorkerConfig::new(cluster, "portage")
+    let client = |side: &str| {
+        let cluster = if side == "source" { &source } else { &target };
+        cluster.sasl_client(Listener::SaslSsl, &Sasl::Scram512(user(side), PASSWORD.to_owned()))
+    };
+    // As in Java, connectors' producers have settings of their own.
+    let of_producers = client("target").iter().map(|(key, value)| (format!("producer.{key}"), value.clone())).collect();
+    let worker = WorkerConfig::new(&target, "portage")
         .with_all(client("target"))
+        .with_all(of_producers)
         .with("exactly.once.source.support", "enabled")
         .start(Runtime::Portage)
         .await;
@@ -100,30 +113,31 @@ async fn the_permissions_of_the_readme_are_enough() {
         runs(worker.rest(), name).await;
     }
 
-    assert_eq!(arrive(cluster, "origin.orders", 0, 30).await, numbers(0, 30));
-    eventually("the group moves", SOON, async || match cluster.group_offset("readers", "origin.orders", 0).await {
+    assert_eq!(arrive(&target, "origin.orders", 0, 30).await, numbers(0, 30));
+    eventually("the group moves", SOON, async || match target.group_offset("readers", "origin.orders", 0).await {
         Some(17) => Ok(()),
         other => Err(format!("{other:?}: {}", worker.process().log_tail())),
     })
     .await;
-    arrive(cluster, "heartbeats", 0, 1).await;
+    arrive(&target, "heartbeats", 0, 1).await;
+    arrive(&target, "origin.heartbeats", 0, 1).await;
     let copied = Acl::allow("User:app", "READ", "TOPIC", "origin.orders");
     eventually("the ACL is copied", SOON, async || {
-        let found = cluster.acls().await.contains(&copied);
+        let found = target.acls().await.contains(&copied);
         if found { Ok(()) } else { Err(worker.process().log_tail()) }
     })
     .await;
     // One more partition, and another setting.
-    cluster.grow_topic("orders", 2).await;
-    cluster.set_topic_config("orders", &[("retention.ms", Some("987654321"))]).await;
+    source.grow_topic("orders", 2).await;
+    source.set_topic_config("orders", &[("retention.ms", Some("987654321"))]).await;
     eventually("the setting is copied", SOON, async || {
-        let settings = cluster.topic_config("origin.orders").await;
+        let settings = target.topic_config("origin.orders").await;
         let found = settings.get("retention.ms").is_some_and(|value| value == "987654321");
         if found { Ok(()) } else { Err(format!("{settings:?}: {}", worker.process().log_tail())) }
     })
     .await;
-    write(cluster, "orders", 1, 0, 5).await;
-    arrive(cluster, "origin.orders", 1, 5).await;
+    write(&source, "orders", 1, 0, 5).await;
+    arrive(&target, "origin.orders", 1, 5).await;
 
     let metrics = worker.rest().get("/metrics").await.expect_text();
     assert!(metrics.contains("kafka_connect_source_task_transaction_size_avg{connector=\"mirror\""), "{metrics}");

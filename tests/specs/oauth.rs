@@ -2,6 +2,7 @@
 //!
 //! - They are fetched with client credentials from an endpoint, or read from a file, if the worker allows that URL: by its own
 //!   key, or by the system property that Java has for it.
+//! - Strimzi's login class and its options work the same way.
 //! - A connector that names another URL is refused, and told who may allow it.
 
 use std::fs;
@@ -39,6 +40,18 @@ async fn flow(name: &str, url: &str) -> Value {
     })
 }
 
+/// The same flow with the login class of Strimzi's images, and its options.
+fn in_strimzis_words(mut flow: Value, url: &str) -> Value {
+    flow.as_object_mut().unwrap().remove("source.cluster.sasl.oauthbearer.token.endpoint.url");
+    let handler = "io.strimzi.kafka.oauth.client.JaasClientOauthLoginCallbackHandler";
+    flow["source.cluster.sasl.login.callback.handler.class"] = json!(handler);
+    flow["source.cluster.sasl.jaas.config"] = json!(format!(
+        "{MODULE} required oauth.token.endpoint.uri=\"{url}\" oauth.client.id=\"mirror\" oauth.client.secret=\"s3cret\" \
+         oauth.scope=\"kafka\" oauth.audience=\"brokers\";"
+    ));
+    flow
+}
+
 #[tokio::test]
 async fn connectors_get_their_tokens_where_the_worker_allows_it_and_nowhere_else() {
     let (source, target) = (secured_cluster().await, &clusters().await.target);
@@ -57,8 +70,10 @@ async fn connectors_get_their_tokens_where_the_worker_allows_it_and_nowhere_else
         .start(Runtime::Portage)
         .await;
 
-    for (name, url) in [("oauth-endpoint", endpoint.url()), ("oauth-file", &file)] {
-        worker.rest().put_connector(name, &flow(name, url).await).await;
+    let [by_endpoint, by_file] = [flow("oauth-endpoint", endpoint.url()).await, flow("oauth-file", &file).await];
+    let by_strimzi = in_strimzis_words(flow("oauth-strimzi", endpoint.url()).await, endpoint.url());
+    for (name, config) in [("oauth-endpoint", by_endpoint), ("oauth-file", by_file), ("oauth-strimzi", by_strimzi)] {
+        worker.rest().put_connector(name, &config).await;
         let remote = format!("{name}.oauth-orders");
         eventually(&format!("{remote} is there"), SOON, async || {
             target.try_topic(&remote).await.map_err(|error| error.to_string())?;
@@ -68,8 +83,10 @@ async fn connectors_get_their_tokens_where_the_worker_allows_it_and_nowhere_else
         .await;
     }
     let forms = endpoint.forms();
-    assert!(forms.iter().all(|form| form == "grant_type=client_credentials&scope=kafka"), "{forms:?}");
-    assert!(!forms.is_empty());
+    let plain = |form: &&String| *form == "grant_type=client_credentials&scope=kafka";
+    let strimzis = |form: &&String| *form == "grant_type=client_credentials&scope=kafka&audience=brokers";
+    assert!(forms.iter().all(|form| plain(&form) || strimzis(&form)), "{forms:?}");
+    assert!(forms.iter().any(|form| plain(&form)) && forms.iter().any(|form| strimzis(&form)), "{forms:?}");
 
     let other = endpoint.url().replace("/token", "/other");
     for url in [other.as_str(), "file:///etc/passwd"] {
@@ -80,4 +97,12 @@ async fn connectors_get_their_tokens_where_the_worker_allows_it_and_nowhere_else
         }
         assert!(!refused.body.contains("s3cret"), "{}", refused.body);
     }
+    let elsewhere = in_strimzis_words(flow("oauth-refused", endpoint.url()).await, &other);
+    let refused = worker.rest().put("/connectors/oauth-refused/config", &elsewhere).await;
+    assert!(
+        refused.status == 400 && refused.body.contains("portage.sasl.oauthbearer.allowed.urls"),
+        "{}",
+        refused.body
+    );
+    assert!(!refused.body.contains("s3cret"), "{}", refused.body);
 }

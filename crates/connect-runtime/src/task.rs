@@ -126,8 +126,12 @@ async fn supervise(
     while let Ok(event) = reports.try_recv() {
         started |= tell(&news, &id, event);
     }
-    let error =
-        failure(&id, ended).unwrap_or_else(|| ConnectError::fatal(format!("task {id} ended without being asked to")));
+    let error = match failure(&id, ended) {
+        Some(error) => error,
+        // It runs on another thread: it may have been told, and have ended, between the two looks above.
+        None if *stop.borrow() => return,
+        None => ConnectError::fatal(format!("task {id} ended without being asked to")),
+    };
     let elapsed_ms = begin.elapsed().as_millis();
     warn!(%error, elapsed_ms, "task failed");
     let event = if started {
