@@ -90,10 +90,8 @@ pub(super) fn origin(jaas: &Jaas, allowed: impl Fn(&str) -> Result<(), ConfigErr
 fn own_tls(jaas: &Jaas) -> Result<crate::config::security::Tls, ConfigError> {
     let options = jaas.options_with("oauth.").filter(|(name, _)| name.starts_with("ssl."));
     let mut settings: Properties = options.map(|(name, value)| (name.to_owned(), value.expose().to_owned())).collect();
-    for kind in ["ssl.truststore.type"] {
-        if let Some(kind) = settings.get_mut(kind) {
-            *kind = kind.to_ascii_uppercase();
-        }
+    if let Some(kind) = settings.get_mut("ssl.truststore.type") {
+        *kind = kind.to_ascii_uppercase();
     }
     tls(&Reader(&settings)).map_err(|error| jaas_error(format!("oauth.{error}")))
 }
