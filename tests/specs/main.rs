@@ -31,6 +31,7 @@ mod lifecycle_rolling;
 mod metrics_prometheus;
 mod mirror_in_step;
 mod mirror_losses;
+mod mirror_losses_target;
 mod mirror_reassignment;
 mod mirror_topologies;
 mod oauth;

@@ -9,8 +9,7 @@
 //!   holds of the history that is gone is named.
 //!
 //! Retention that overtakes the mirror is noticed as deleted records are, and with exactly-once support losses are stored in
-//! transactions. So is what the target loses: a remote topic that is deleted, or deleted and created again. A source topic
-//! that goes and does not come back is named with what was unread, and the others go on; stored offsets that are lost are named.
+//! transactions.
 //!
 //! Each loss is an error in the log once, stands in the task's status and among the metrics over restarts of the worker, and
 //! goes when it is acknowledged. With `portage.on.data.loss=stop` that partition stands still until somebody decides, and the others go on.
@@ -24,11 +23,11 @@ use serde_json::{Value, json};
 
 use crate::delivery::named;
 
-const SOON: Duration = Duration::from_secs(60);
+pub(crate) const SOON: Duration = Duration::from_secs(60);
 const RECREATED: &str = "was deleted and created again";
 
 /// A connector between two clusters, for the topics `<name>-…`.
-async fn start(worker: &Worker, source: &KafkaCluster, name: &str, settings: &[(&str, &str)]) {
+pub(crate) async fn start(worker: &Worker, source: &KafkaCluster, name: &str, settings: &[(&str, &str)]) {
     put(worker, source, name, settings).await;
     runs(worker, name).await;
 }
@@ -65,7 +64,7 @@ async fn traces(worker: &Worker, name: &str) -> String {
     tasks.filter_map(|task| task["trace"].as_str()).collect::<Vec<_>>().join("\n")
 }
 
-async fn says(worker: &Worker, name: &str, partition: &str, words: &str) {
+pub(crate) async fn says(worker: &Worker, name: &str, partition: &str, words: &str) {
     eventually(&format!("the status of {name} says {words:?} of {partition}"), SOON, async || {
         let traces = traces(worker, name).await;
         let said =
@@ -76,7 +75,7 @@ async fn says(worker: &Worker, name: &str, partition: &str, words: &str) {
 }
 
 /// Waits until a remote topic holds these records in one partition.
-async fn holds(name: &str, topic: &str, partition: i32, wanted: &[String]) {
+pub(crate) async fn holds(name: &str, topic: &str, partition: i32, wanted: &[String]) {
     let (target, remote) = (&clusters().await.target, format!("{name}.{topic}"));
     eventually(&format!("{remote}-{partition} holds {} records", wanted.len()), SOON, async || {
         target.try_topic(&remote).await.map_err(|error| error.to_string())?;
@@ -88,16 +87,17 @@ async fn holds(name: &str, topic: &str, partition: i32, wanted: &[String]) {
     .await;
 }
 
-fn texts(prefix: &str, n: usize) -> Vec<String> {
+pub(crate) fn texts(prefix: &str, n: usize) -> Vec<String> {
     (0..n).map(|i| format!("{prefix}{i}")).collect()
 }
 
 /// Old records and then new ones.
-fn both(old: usize, new: usize) -> Vec<String> {
+pub(crate) fn both(old: usize, new: usize) -> Vec<String> {
     [texts("old", old), texts("new", new)].concat()
 }
 
-const OLD: usize = 10;
+/// Records of a topic before anything happens to it.
+pub(crate) const OLD: usize = 10;
 /// What happens to which topic of a connector, and how many new records there are then.
 const AGAIN: [(&str, usize); 3] = [("longer", 15), ("shorter", 4), ("same", OLD)];
 
@@ -159,7 +159,7 @@ fn cries(worker: &Worker, topic: &str) -> usize {
 }
 
 /// Acknowledges all that the status names now.
-async fn acknowledge(worker: &Worker, source: &KafkaCluster, name: &str) {
+pub(crate) async fn acknowledge(worker: &Worker, source: &KafkaCluster, name: &str) {
     let traces = traces(worker, name).await;
     let numbers = traces.split("portage.data.loss.acknowledged=").skip(1);
     let latest = numbers.filter_map(|rest| rest.split(' ').next()?.parse::<i64>().ok()).max().unwrap();
@@ -394,65 +394,4 @@ async fn retention_that_overtakes_the_mirror_is_noticed_and_stored_in_transactio
         assert_eq!(unacknowledged(&worker, &topic).await, Some(1.0));
         acknowledge(&worker, source, name).await;
     }
-}
-
-#[tokio::test]
-async fn what_the_target_has_lost_is_named_and_so_are_topics_and_offsets_that_are_gone() {
-    let pair = clusters().await;
-    let (source, target, name) = (&pair.source, &pair.target, "tlost");
-    let topics = ["tlost-live", "tlost-down", "tlost-gone"];
-    for topic in topics {
-        source.create_topic(topic, 1).await;
-        source.produce(topic, 0, &named("old", OLD)).await;
-    }
-    let group = WorkerConfig::new(target, "losses-target").with("offset.flush.interval.ms", "200");
-    let worker = group.start(Runtime::Portage).await;
-    start(&worker, source, name, &[]).await;
-    for topic in topics {
-        holds(name, topic, 0, &both(OLD, 0)).await;
-    }
-
-    target.delete_topic("tlost.tlost-live").await;
-    eventually("the topic is there again", SOON, async || {
-        target.try_topic("tlost.tlost-live").await.map_err(|error| error.to_string())?;
-        match target.end_offsets("tlost.tlost-live").await[0] {
-            0 => Ok(()),
-            end => Err(format!("it ends at {end}")),
-        }
-    })
-    .await;
-    source.produce("tlost-live", 0, &named("new", 3)).await;
-    let lost = "the target has lost what it held at offsets 0 to 9";
-    says(&worker, name, "tlost-live-0", lost).await;
-    says(&worker, name, "tlost-live-0", "copies of source records before offset 10 are gone").await;
-    holds(name, "tlost-live", 0, &texts("new", 3)).await;
-
-    source.delete_topic("tlost-gone").await;
-    eventually("the others go on without the topic that is gone", SOON, async || {
-        let status = worker.rest().connector_runs(name).await?;
-        let tasks = worker.rest().get(&format!("/connectors/{name}/tasks")).await.expect(200);
-        let shares = tasks[0]["config"]["task.assigned.partitions"].as_str().unwrap_or_default().to_owned();
-        if shares == "tlost-down-0,tlost-live-0" { Ok(()) } else { Err(format!("{shares} {status}")) }
-    })
-    .await;
-    holds(name, "tlost-gone", 0, &both(OLD, 0)).await;
-
-    assert!(worker.stop().await.success());
-    target.delete_topic("tlost.tlost-down").await;
-    let worker = group.start(Runtime::Portage).await;
-    says(&worker, name, "tlost-down-0", lost).await;
-    says(&worker, name, "tlost-live-0", lost).await;
-    source.produce("tlost-down", 0, &named("new", 3)).await;
-    holds(name, "tlost-down", 0, &texts("new", 3)).await;
-    acknowledge(&worker, source, name).await;
-    assert!(worker.stop().await.success());
-
-    // The offsets of another group: those of this one are lost.
-    let worker = WorkerConfig::new(target, "losses-offsets").start(Runtime::Portage).await;
-    start(&worker, source, name, &[]).await;
-    eventually("the log says that offsets are missing", SOON, async || {
-        let log = worker.process().log();
-        if log.contains("partitions have no stored offset") { Ok(()) } else { Err(worker.process().log_tail()) }
-    })
-    .await;
 }

@@ -9,7 +9,7 @@
 //! | `provenance` | tells which topics have come from the target under their own names |
 //! | `topic_configs`, `topic_acls` | keep configs and ACLs in step |
 //! | [`findings`], `report` | what is not in step, for log and status |
-//! | `task` | fetches, hands out batches, keeps positions |
+//! | `task` | fetches, hands out batches, keeps positions (`task::start`: how it begins; `task::loss`: what it does about losses) |
 //! | [`partition_runs`] | what a task knows of where one partition's records are on the target (pure) |
 //! | `offset_runs` | the topic of offset runs: read at the start, written before offsets are stored |
 //! | `syncs` | offset syncs on their way to their topic |
