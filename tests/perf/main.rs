@@ -84,6 +84,9 @@ async fn workloads(pair: &Pair, options: &Options, far: Option<&Proxy>) -> Strin
             for index in 0..runs.len() {
                 // Nobody always comes first, when the brokers are coldest.
                 let (subject, figures): &mut (Subject, Vec<_>) = &mut runs[(index + round) % options.subjects.len()];
+                if let Some(proxy) = far {
+                    proxy.window(if options.windows { subject.window_bytes() } else { proxy::WIDE_BYTES });
+                }
                 let limit = Duration::from_secs(options.seconds);
                 match run::run(pair, *subject, workload, round, limit).await {
                     Ok(run) => {

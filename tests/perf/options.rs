@@ -7,7 +7,7 @@ use crate::workload::{WORKLOADS, Workload};
 
 pub(crate) const USAGE: &str = "\
 usage: perf [compare | steady | wan | curves] [--quick] [--seconds N] [--rounds N] [--workloads NAME,…] [--subjects NAME,…]
-            [--round-trip MS] [--out FILE]
+            [--round-trip MS] [--windows] [--out FILE]
 
   Without a command: Portage and the bare loop, three workloads, one round.
   compare    MirrorMaker 2 too, all workloads, one round; some ten minutes
@@ -17,6 +17,7 @@ usage: perf [compare | steady | wan | curves] [--quick] [--seconds N] [--rounds 
 
   --seconds  the longest that a run is watched from its first record on (20), or the time of `steady` (60)
   --quick    a quarter of the records
+  --windows  with a round trip: no more bytes under way than the receiver's default buffer has room for, as on a real wire
   workloads: 1kb-none 1kb-zstd 100b-lz4 16kb-batches 1mb-batches 10kb-records 1-record-batches 200-partitions
   subjects:  mm2 mm2-tuned portage portage-2-tasks bare";
 
@@ -38,6 +39,8 @@ pub(crate) struct Options {
     pub(crate) seconds: u64,
     /// How far away the source is.
     pub(crate) round_trip_ms: u64,
+    /// Whether receive buffers count at that distance.
+    pub(crate) windows: bool,
     pub(crate) out: Option<PathBuf>,
 }
 
@@ -51,6 +54,7 @@ impl Options {
             rounds: 1,
             seconds: 20,
             round_trip_ms: 0,
+            windows: false,
             out: None,
         };
         match words.next_if(|word| !word.starts_with('-')).as_deref() {
@@ -76,6 +80,10 @@ impl Options {
         while let Some(word) = words.next() {
             if word == "--quick" {
                 divisor = 4;
+                continue;
+            }
+            if word == "--windows" {
+                options.windows = true;
                 continue;
             }
             let value = words.next().ok_or_else(|| format!("{word} wants a value, or is unknown"))?;

@@ -52,6 +52,15 @@ impl Subject {
         }
     }
 
+    /// What its connections to the source have room for by default: Java's consumer asks for 64 KiB (`receive.buffer.bytes`);
+    /// ours leaves it to the system, which lets it grow to half of 6 MiB (`net.ipv4.tcp_rmem` of Linux).
+    pub(crate) fn window_bytes(self) -> u64 {
+        match self {
+            Self::Mm2 | Self::Mm2Tuned => 64 << 10,
+            Self::Portage | Self::Portage2 | Self::Bare => 3 << 20,
+        }
+    }
+
     /// Starts it from nothing, to mirror `topic` into `<alias>.<topic>`.
     pub(crate) async fn start(self, pair: &Pair, alias: &str, topic: &str) -> Running {
         match self {
