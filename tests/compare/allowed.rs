@@ -14,15 +14,22 @@ pub(crate) struct Allowed {
     java: &'static str,
     /// Why it is better so, or why nobody minds.
     pub(crate) why: &'static str,
+    /// Java differs from itself here: the difference is not there each time.
+    pub(crate) by_chance: bool,
 }
 
 const fn allow(asked: &'static str, statuses: &'static str, at: &'static str, why: &'static str) -> Allowed {
-    Allowed { asked, statuses, at, java: "*", why }
+    Allowed { asked, statuses, at, java: "*", why, by_chance: false }
+}
+
+/// The same where Java differs from itself.
+const fn by_chance(asked: &'static str, statuses: &'static str, at: &'static str, why: &'static str) -> Allowed {
+    Allowed { by_chance: true, ..allow(asked, statuses, at, why) }
 }
 
 /// Another sentence than this one of Java's in a refusal with the same status.
 const fn reword(java: &'static str, why: &'static str) -> Allowed {
-    Allowed { asked: "*", statuses: "400/400", at: "body.message", java, why }
+    Allowed { asked: "*", statuses: "400/400", at: "body.message", java, why, by_chance: false }
 }
 
 /// The list.
@@ -94,15 +101,46 @@ pub(crate) const ALLOWED: &[Allowed] = &[
         "classes can't be loaded: the error says which are built in",
     ),
     allow(
+        "*\"topic.creation.groups\":\"g*",
+        "200/200",
+        "body.configs[topic.creation.*",
+        "what is missing is said here; Java's connector fails for it when it starts",
+    ),
+    allow("*\"topic.creation.groups\":\"g*", "200/200", "body.error_count", "as above"),
+    allow(
+        "*/config/validate *",
+        "200/200",
+        "body.configs[transforms.t.*].value.errors[Invalid value *",
+        "the whole key is named; and one mistake, one error",
+    ),
+    allow("*/config/validate *", "200/200", "body.configs[predicates.p.*].value.errors[Invalid value *", "as above"),
+    allow("*/config/validate *RegexRouter\"}", "200/200", "body.error_count", "as above"),
+    allow("*/config/validate *InsertHeader\"*", "200/200", "body.error_count", "as above"),
+    allow("*/config/validate *TopicNameMatches\"}", "200/200", "body.error_count", "as above"),
+    allow(
+        "*\"exactly.once.support\":\"required\"*",
+        "200/200",
+        "body.configs[exactly.once.support].value.errors*",
+        "all that stands against it; in Java the connector's word hides the worker's",
+    ),
+    allow("*\"exactly.once.support\":\"required\"*", "200/200", "body.error_count", "as above"),
+    allow(
         "*\"producer.override.linger.ms\":\"5\"}",
         "200/200",
         "body.configs[producer.override.linger.ms]",
         "a client's keys are checked where the client is made, and shown here when a policy refuses them",
     ),
     // Java's own order is that of a hash table.
+    allow("*.converter\":\"*.JsonConverter\"*", "200/200", "body.configs order", "as it is in /connector-plugins"),
+    allow("*.converter\":\"*.JsonConverter\"*", "200/200", "body.groups order", "as above"),
     allow("GET /connectors", "200/200", "body order", "sorted by name"),
-    allow("POST /connectors/m/restart?*", "202/202", "body.tasks[*].id", "the plan is sorted by task"),
-    allow("POST /connectors/m/restart?*", "202/202", "body.*.version", "Java leaves it null in a plan now and then"),
+    by_chance("POST /connectors/m/restart?*", "202/202", "body.tasks[*].id", "the plan is sorted by task"),
+    by_chance(
+        "POST /connectors/m/restart?*",
+        "202/202",
+        "body.*.version",
+        "Java leaves it null in a plan now and then",
+    ),
     // What is the same thing in both, and can't be the same text.
     allow(
         "*/offsets",
@@ -111,7 +149,7 @@ pub(crate) const ALLOWED: &[Allowed] = &[
         "stored beside Java's field, which Java reads alone",
     ),
     allow("*/offsets", "200/200", "body.offsets[*].offset.topicId", "as above"),
-    allow("*/fails/*", "20*", "body.*.trace", "a stack trace is Java's own"),
+    allow("*/fails/*", "20*", "body*.trace", "a stack trace is Java's own"),
     allow("*/admin/loggers*", "200/200", "body*.last_modified", "the moment"),
     allow("*/admin/loggers*", "200/200", "body.*", "Java's has a logger for each of its classes"),
     allow("PUT /admin/loggers/*", "200/200", "body[org.*", "as above"),

@@ -6,6 +6,13 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+/// The logical name of a day; `INT32`, days since 1970 where it is written.
+pub const DATE: &str = "org.apache.kafka.connect.data.Date";
+/// The logical name of a time of day; `INT32`, ms since midnight where it is written.
+pub const TIME: &str = "org.apache.kafka.connect.data.Time";
+/// The logical name of a moment; `INT64`, ms since 1970 where it is written.
+pub const TIMESTAMP: &str = "org.apache.kafka.connect.data.Timestamp";
+
 /// A value of Connect's data model. Order of map entries and struct fields is kept.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Value {
@@ -29,6 +36,8 @@ pub enum Value {
     String(String),
     /// `BYTES`.
     Bytes(Bytes),
+    /// A moment, in ms since 1970 (Java: `java.util.Date`). What it means is up to its schema: [`DATE`], [`TIME`], [`TIMESTAMP`].
+    Date(i64),
     /// `ARRAY`.
     Array(Vec<Value>),
     /// `MAP`.
@@ -105,6 +114,13 @@ impl Schema {
     #[must_use]
     pub fn new(kind: SchemaType) -> Self {
         Self { kind, optional: false, name: None, version: None, doc: None, default: None, parameters: Vec::new() }
+    }
+
+    /// The required schema of [`Value::Date`]s under one of their logical names.
+    #[must_use]
+    pub fn temporal(name: &str) -> Self {
+        let kind = if name == TIMESTAMP { SchemaType::Int64 } else { SchemaType::Int32 };
+        Self { name: Some(name.to_owned()), version: Some(1), ..Self::new(kind) }
     }
 
     /// The same schema, null allowed.

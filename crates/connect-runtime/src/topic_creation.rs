@@ -51,7 +51,7 @@ impl CreationGroups {
         if problems.is_empty() { Ok(Some(Self(groups))) } else { Err(problems) }
     }
 
-    /// How this topic is to be made. The last group takes every topic, unless it excludes it.
+    /// How this topic is to be made. The last group takes every topic.
     #[must_use]
     pub fn topic(&self, name: &str) -> Option<NewTopic> {
         let group = self.0.iter().find(|group| {
@@ -70,14 +70,12 @@ impl CreationGroups {
 fn group(config: &ConfigMap, name: &str, default: Option<&Group>, problems: &mut Vec<ConfigProblem>) -> Group {
     let prefix = format!("{PREFIX}{name}.");
     let given = |key: &str| config.get(&format!("{prefix}{key}")).map(|text| text.trim());
-    let mut number = |key: &str, default: Option<i32>| match (given(key), default) {
+    let mut number = |key: &str, reason: &str, default: Option<i32>| match (given(key), default) {
         (Some(text), _) => match text.parse::<i32>().ok().filter(|number| *number > 0 || *number == -1) {
             Some(number) => number,
             None => {
                 let key = format!("{prefix}{key}");
-                let message = format!(
-                    "Invalid value {text} for configuration {key}: Value must be larger than zero, or -1 to use the broker's default"
-                );
+                let message = format!("Invalid value {text} for configuration {key}: {reason}");
                 problems.push(ConfigProblem::new(key, message));
                 -1
             }
@@ -90,10 +88,21 @@ fn group(config: &ConfigMap, name: &str, default: Option<&Group>, problems: &mut
             -1
         }
     };
-    let replication_factor = number("replication.factor", default.map(|group| i32::from(group.replication_factor)));
-    let partitions = number("partitions", default.map(|group| group.partitions));
-    let mut patterns = |key: &str, otherwise: &str| {
-        let list = given(key).unwrap_or(otherwise).split(',').map(str::trim).filter(|item| !item.is_empty());
+    let replication_factor = number(
+        "replication.factor",
+        "Replication factor must be positive and not larger than the number of brokers in the Kafka cluster, or -1 to use the \
+         broker's default",
+        default.map(|group| i32::from(group.replication_factor)),
+    );
+    let partitions = number(
+        "partitions",
+        "Number of partitions must be positive, or -1 to use the broker's default",
+        default.map(|group| group.partitions),
+    );
+    // The default group takes every topic, whatever its own patterns say.
+    let mut patterns = |key: &str, of_default: &str| {
+        let list = if default.is_none() { of_default } else { given(key).unwrap_or_default() };
+        let list = list.split(',').map(str::trim).filter(|item| !item.is_empty());
         let mut patterns = Vec::new();
         for text in list {
             match Pattern::from_config(key, text) {
@@ -103,13 +112,8 @@ fn group(config: &ConfigMap, name: &str, default: Option<&Group>, problems: &mut
         }
         patterns
     };
-    let include = patterns("include", if default.is_none() { ".*" } else { "" });
+    let include = patterns("include", ".*");
     let exclude = patterns("exclude", "");
-    if default.is_some() && given("include").is_none_or(str::is_empty) {
-        let key = format!("{prefix}include");
-        let message = format!("Missing required configuration \"{key}\" which has no default value.");
-        problems.push(ConfigProblem::new(key, message));
-    }
     let own = ["include", "exclude", "replication.factor", "partitions"];
     let configs = config.iter().filter_map(|(key, value)| Some((key.strip_prefix(&prefix)?.to_owned(), value.clone())));
     Group {
@@ -192,6 +196,7 @@ mod tests {
                 ("topic.creation.groups", "logs, wide"),
                 ("topic.creation.logs.include", "log.*"),
                 ("topic.creation.logs.exclude", "log-w.*"),
+                ("topic.creation.default.exclude", "other"),
                 ("topic.creation.logs.cleanup.policy", "compact"),
                 ("topic.creation.wide.include", ".*-w.*"),
                 ("topic.creation.wide.partitions", "9"),
@@ -215,15 +220,17 @@ mod tests {
 
     #[test]
     fn what_is_missing_or_wrong_is_named() {
-        let wrong = groups(&[], &[("topic.creation.groups", "g"), ("topic.creation.default.partitions", "0")]);
+        let config = [
+            ("topic.creation.groups", "g"),
+            ("topic.creation.default.partitions", "0"),
+            ("topic.creation.g.exclude", "("),
+        ];
 
-        assert_eq!(
-            wrong.unwrap_err(),
-            [
-                "topic.creation.default.replication.factor",
-                "topic.creation.default.partitions",
-                "topic.creation.g.include"
-            ]
-        );
+        let keys = [
+            "topic.creation.default.replication.factor",
+            "topic.creation.default.partitions",
+            "topic.creation.g.exclude",
+        ];
+        assert_eq!(groups(&[], &config).unwrap_err(), keys);
     }
 }

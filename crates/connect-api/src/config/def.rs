@@ -48,8 +48,8 @@ impl ConfigType {
     }
 }
 
-/// How much a user should care about a key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// How much a user should care about a key; the most important comes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Importance {
     /// Look at it first.
     High,
@@ -199,6 +199,14 @@ impl ConfigKey {
         self
     }
 
+    /// With a width and a name in forms, and no group.
+    #[must_use]
+    pub fn displayed(mut self, width: Width, display_name: impl Into<Cow<'static, str>>) -> Self {
+        self.width = width;
+        self.display_name = display_name.into();
+        self
+    }
+
     /// With values that a form may offer.
     #[must_use]
     pub fn recommends(mut self, values: impl IntoIterator<Item = String>) -> Self {
@@ -267,6 +275,19 @@ impl ConfigDef {
     #[must_use]
     pub fn keys(&self) -> &[ConfigKey] {
         &self.keys
+    }
+
+    /// The keys in the order of a form (Java: `ConfigDef.sortedConfigs`): by group and place, then what must be given, what is
+    /// important, and names.
+    #[must_use]
+    pub fn sorted(&self) -> Vec<&ConfigKey> {
+        let group = |key: &ConfigKey| self.groups.iter().position(|group| Some(group) == key.group.as_ref());
+        let mut keys: Vec<&ConfigKey> = self.keys.iter().collect();
+        keys.sort_by_key(|key| {
+            let has_default = key.default != DefaultValue::Required;
+            (group(key), key.order_in_group, has_default, key.importance, key.name.clone())
+        });
+        keys
     }
 
     /// The groups, in order of first use.
@@ -405,6 +426,21 @@ mod tests {
         assert_eq!(typed.int("tasks.max"), 1);
         assert_eq!(typed.optional_string("secret"), Some("s3cret"));
         assert!(!format!("{typed:?}").contains("s3cret"));
+    }
+
+    #[test]
+    fn in_a_form_what_must_be_given_comes_first() {
+        let key =
+            |name: &'static str, default, importance| ConfigKey::new(name, ConfigType::String, default, importance, "");
+        let def = ConfigDef::new()
+            .define(key("grouped", DefaultValue::Required, Importance::High).shown("G", Width::None, "grouped"))
+            .define(key("low", DefaultValue::Null, Importance::Low))
+            .define(key("b", DefaultValue::Null, Importance::High))
+            .define(key("a", DefaultValue::Null, Importance::High))
+            .define(key("required", DefaultValue::Required, Importance::Low));
+
+        let names: Vec<_> = def.sorted().iter().map(|key| key.name.as_ref()).collect();
+        assert_eq!(names, ["required", "a", "b", "low", "grouped"]);
     }
 
     #[test]

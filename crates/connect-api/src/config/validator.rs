@@ -24,6 +24,8 @@ pub enum Validator {
     NonEmptyWithoutControlChars,
     /// A list without an item twice and without empty items (Java 4.x: `ValidList.anyNonDuplicateValues`).
     NoDuplicates,
+    /// A list of aliases, none twice (Java: `ConnectorConfig.aliasValidator`).
+    UniqueAliases,
     /// A list of some of these texts, at least one, none twice (Java 4.x: `ValidList.in(false, …)`).
     SomeOf(&'static [&'static str]),
     /// Anything a function allows; it answers with the sentence after `Invalid value … for configuration …: `.
@@ -46,9 +48,10 @@ impl Validator {
     /// Checks a parsed value. Null passes, except where the rule says "not empty".
     pub fn check(&self, name: &str, value: &Parsed) -> Result<(), String> {
         let why = match self {
-            // These two speak whole sentences.
+            // These speak whole sentences.
             Validator::NoDuplicates => return valid_list(name, None, value),
             Validator::SomeOf(allowed) => return valid_list(name, Some(allowed), value),
+            Validator::UniqueAliases => return unique_aliases(name, value),
             Validator::Range { min, max } => range(*min, *max, value),
             Validator::OneOf(allowed) => one_of(allowed, value),
             Validator::OneOfIgnoringCase(allowed) => one_of_ignoring_case(allowed, value),
@@ -76,9 +79,20 @@ impl fmt::Debug for Validator {
             Validator::OneOf(allowed) | Validator::OneOfIgnoringCase(allowed) => write!(f, "{allowed:?}"),
             Validator::NonEmpty | Validator::NonEmptyWithoutControlChars => f.write_str("non-empty string"),
             Validator::NoDuplicates => f.write_str(""),
+            Validator::UniqueAliases => f.write_str("unique aliases"),
             Validator::SomeOf(allowed) => write!(f, "{allowed:?}"),
             Validator::Check(_) => f.write_str("check"),
         }
+    }
+}
+
+fn unique_aliases(name: &str, value: &Parsed) -> Result<(), String> {
+    let Parsed::List(items) = value else { return Ok(()) };
+    match items.iter().enumerate().any(|(index, item)| items[..index].contains(item)) {
+        true => {
+            Err(format!("Invalid value [{}] for configuration {name}: Duplicate alias provided.", items.join(", ")))
+        }
+        false => Ok(()),
     }
 }
 
@@ -162,6 +176,12 @@ mod tests {
     #[test]
     fn lists_are_refused_in_the_words_of_java() {
         let formats = Validator::SomeOf(&["legacy", "new"]);
+
+        assert_eq!(list(Validator::UniqueAliases, &["a", "b"]), None);
+        assert_eq!(
+            list(Validator::UniqueAliases, &["t", "t"]).as_deref(),
+            Some("Invalid value [t, t] for configuration l: Duplicate alias provided.")
+        );
 
         assert_eq!(list(Validator::NoDuplicates, &[]), None);
         assert_eq!(

@@ -8,6 +8,7 @@ use connect_api::convert::Converter;
 use connect_api::data::{Schema, SchemaType, Value};
 
 use super::catalog::{Made, Problem, Side};
+use super::java_date::Format;
 use super::transforms::type_name;
 
 /// How a value becomes bytes.
@@ -60,6 +61,28 @@ impl Primitive {
     }
 }
 
+/// A value as Java's `toString` shows it; bytes in base64, since Java shows where they are in its memory.
+fn java_string(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Date(time_ms) => {
+            let format = Format::parse("EEE MMM dd HH:mm:ss zzz yyyy").ok();
+            format.and_then(|format| format.format(*time_ms)).unwrap_or_else(|| time_ms.to_string())
+        }
+        Value::Array(items) => format!("[{}]", items.iter().map(java_string).collect::<Vec<_>>().join(", ")),
+        Value::Map(entries) => {
+            let entry = |(key, value): &(Value, Value)| format!("{}={}", java_string(key), java_string(value));
+            format!("{{{}}}", entries.iter().map(entry).collect::<Vec<_>>().join(", "))
+        }
+        Value::Struct(fields) => {
+            let given = fields.iter().filter(|(_, value)| *value != Value::Null);
+            let field = |(name, value): &(String, Value)| format!("{name}={}", java_string(value));
+            format!("Struct{{{}}}", given.map(field).collect::<Vec<_>>().join(","))
+        }
+        other => super::header::to_text(other),
+    }
+}
+
 impl Converter for Primitive {
     fn encode(&self, _topic: &str, schema: Option<&Schema>, value: &Value) -> Result<Option<Bytes>, ConnectError> {
         if let Some(schema) = schema
@@ -71,7 +94,7 @@ impl Converter for Primitive {
         let bytes = match (self, value) {
             (_, Value::Null) => return Ok(None),
             (Primitive::ByteArray | Primitive::Text, Value::Bytes(bytes)) => bytes.clone(),
-            (Primitive::Text, other) => Bytes::from(super::header::to_text(other)),
+            (Primitive::Text, other) => Bytes::from(java_string(other)),
             (Primitive::Boolean, Value::Boolean(flag)) => Bytes::copy_from_slice(&[u8::from(*flag)]),
             (Primitive::Short, Value::Int16(number)) => Bytes::copy_from_slice(&number.to_be_bytes()),
             (Primitive::Integer, Value::Int32(number)) => Bytes::copy_from_slice(&number.to_be_bytes()),
@@ -129,6 +152,19 @@ mod tests {
         ] {
             assert_eq!(encode(primitive, Some(kind.clone()), value).unwrap().unwrap(), bytes);
             assert_eq!(encode(primitive, Some(kind), Value::Null).unwrap(), None);
+        }
+    }
+
+    #[test]
+    fn text_of_anything_is_java_s_to_string() {
+        let name = |name: &str| Value::String(name.to_owned());
+        let list = Value::Array(vec![Value::Int8(1), name("a"), Value::Null]);
+        for (value, expected) in [
+            (Value::Map(vec![(name("k"), list)]), "{k=[1, a, null]}"),
+            (Value::Struct(vec![("a".into(), Value::Float32(1e7)), ("b".into(), Value::Null)]), "Struct{a=1.0E7}"),
+            (Value::Date(1_795_361_166_054), "Sun Nov 22 15:26:06 UTC 2026"),
+        ] {
+            assert_eq!(encode(Primitive::Text, None, value).unwrap().unwrap(), expected);
         }
     }
 

@@ -1,15 +1,17 @@
-//! Header values to bytes (Java: `HeaderConverter`s), and literals to header values (Java: `Values.parseString`).
+//! Header values to bytes (Java: `HeaderConverter`s), and values to text.
 //!
 //! Bytes go through whatever the converter is: they are what the source sent, and Java's default turns them into base64 text.
 
+use base64::Engine as _;
 use bytes::Bytes;
 use connect_api::ConnectError;
 use connect_api::config::TypedConfig;
 use connect_api::convert::Converter;
-use connect_api::data::{Schema, SchemaType, Value};
+use connect_api::data::{Schema, Value};
 
 use super::catalog::{Made, Problem, Side};
 use super::converters::Primitive;
+use super::java_date::Format;
 
 /// Turns header values into bytes.
 pub enum HeaderConverter {
@@ -55,11 +57,12 @@ made! {
     double: Double,
 }
 
-/// A value as text (Java: `Values.convertToString`): strings bare at the top, quoted within others.
+/// A value as text (Java: `Values.convertToString`): strings, and bytes in base64, bare at the top, quoted within others.
 #[must_use]
 pub fn to_text(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
+        Value::Bytes(bytes) => base64::engine::general_purpose::STANDARD.encode(bytes),
         other => {
             let mut out = String::new();
             append(&mut out, other);
@@ -76,17 +79,19 @@ fn append(out: &mut String, value: &Value) {
         Value::Int16(number) => out.push_str(&number.to_string()),
         Value::Int32(number) => out.push_str(&number.to_string()),
         Value::Int64(number) => out.push_str(&number.to_string()),
-        Value::Float32(number) => out.push_str(&format!("{number:?}")),
-        Value::Float64(number) => out.push_str(&format!("{number:?}")),
+        Value::Float32(number) => out.push_str(&float_text(format!("{number:?}"), format!("{number:E}"))),
+        Value::Float64(number) => out.push_str(&float_text(format!("{number:?}"), format!("{number:E}"))),
         Value::String(text) => {
             out.push('"');
             out.push_str(&text.replace('\\', "\\\\").replace('"', "\\\""));
             out.push('"');
         }
         Value::Bytes(bytes) => {
-            use base64::Engine as _;
+            out.push('"');
             out.push_str(&base64::engine::general_purpose::STANDARD.encode(bytes));
+            out.push('"');
         }
+        Value::Date(time_ms) => out.push_str(&time_text(*time_ms)),
         Value::Array(items) => list(out, ('[', ']'), items, append),
         Value::Map(entries) => list(out, ('{', '}'), entries, |out, (key, value)| {
             append(out, key);
@@ -101,6 +106,33 @@ fn append(out: &mut String, value: &Value) {
     }
 }
 
+/// A floating point number as Java prints it, of its plain and its scientific form: between a thousandth and ten millions
+/// without an exponent.
+pub(super) fn float_text(plain: String, scientific: String) -> String {
+    match scientific.split_once('E') {
+        Some((digits, exponent)) if !(-3..7).contains(&exponent.parse().unwrap_or(0)) => {
+            let point = if digits.contains('.') { "" } else { ".0" };
+            format!("{digits}{point}E{exponent}")
+        }
+        Some(_) => plain,
+        // No number at all.
+        None => plain.replace("inf", "Infinity"),
+    }
+}
+
+/// A moment, a day, or, within the first day, a time of day (Java: `Values.dateFormatFor`). What lies before 1970 keeps its date,
+/// which Java takes away.
+pub(super) fn time_text(time_ms: i64) -> String {
+    const DAY_MS: i64 = 86_400_000;
+    let pattern = match time_ms {
+        0..DAY_MS => "HH:mm:ss.SSS'Z'",
+        _ if time_ms % DAY_MS == 0 => "yyyy-MM-dd",
+        _ => "yyyy-MM-dd'T'HH:mm:ss.SSS'Z'",
+    };
+    let format = Format::parse(pattern).ok();
+    format.and_then(|format| format.format(time_ms)).unwrap_or_else(|| time_ms.to_string())
+}
+
 fn list<T>(out: &mut String, (open, close): (char, char), items: &[T], mut item: impl FnMut(&mut String, &T)) {
     out.push(open);
     for (index, each) in items.iter().enumerate() {
@@ -112,66 +144,9 @@ fn list<T>(out: &mut String, (open, close): (char, char), items: &[T], mut item:
     out.push(close);
 }
 
-/// A literal with the type that its text suggests: null, booleans, the smallest integer that holds it, floating point numbers,
-/// else text, without quotes around it. Lists and maps stay text.
-#[must_use]
-pub fn parse_literal(text: &str) -> (Option<Schema>, Value) {
-    let trimmed = text.trim();
-    let typed = |kind, value| (Some(Schema::new(kind)), value);
-    match trimmed {
-        "null" => return (None, Value::Null),
-        "true" => return typed(SchemaType::Boolean, Value::Boolean(true)),
-        "false" => return typed(SchemaType::Boolean, Value::Boolean(false)),
-        _ => {}
-    }
-    if let Ok(number) = trimmed.parse::<i64>() {
-        return if let Ok(small) = i8::try_from(number) {
-            typed(SchemaType::Int8, Value::Int8(small))
-        } else if let Ok(small) = i16::try_from(number) {
-            typed(SchemaType::Int16, Value::Int16(small))
-        } else if let Ok(small) = i32::try_from(number) {
-            typed(SchemaType::Int32, Value::Int32(small))
-        } else {
-            typed(SchemaType::Int64, Value::Int64(number))
-        };
-    }
-    let looks_like_a_number = trimmed.starts_with(|char: char| char.is_ascii_digit() || "+-.".contains(char));
-    if let (true, Ok(number)) = (looks_like_a_number, trimmed.parse::<f64>()) {
-        let single = number as f32;
-        if single.is_finite() && format!("{single:?}") == format!("{number:?}") {
-            return typed(SchemaType::Float32, Value::Float32(single));
-        }
-        if number.is_finite() {
-            return typed(SchemaType::Float64, Value::Float64(number));
-        }
-    }
-    let inner = trimmed.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).filter(|_| trimmed.len() >= 2);
-    let text = inner.map_or_else(|| text.to_owned(), |inner| inner.replace("\\\"", "\"").replace("\\\\", "\\"));
-    typed(SchemaType::String, Value::String(text))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn literals_have_the_type_that_they_look_like() {
-        for (text, expected) in [
-            ("true", Value::Boolean(true)),
-            ("17", Value::Int8(17)),
-            ("-300", Value::Int16(-300)),
-            ("70000", Value::Int32(70_000)),
-            ("5000000000", Value::Int64(5_000_000_000)),
-            ("1.5", Value::Float32(1.5)),
-            ("1.23456789012", Value::Float64(1.234_567_890_12)),
-            ("\"17\"", Value::String("17".to_owned())),
-            ("a b", Value::String("a b".to_owned())),
-            ("inf", Value::String("inf".to_owned())),
-            ("null", Value::Null),
-        ] {
-            assert_eq!(parse_literal(text).1, expected, "{text}");
-        }
-    }
 
     #[test]
     fn text_is_bare_at_the_top_and_quoted_within() {
@@ -181,6 +156,32 @@ mod tests {
         assert_eq!(to_text(&text()), "a\"b");
         assert_eq!(to_text(&map), r#"{"k":["a\"b",1]}"#);
         assert_eq!(to_text(&Value::Float32(1.0)), "1.0");
+        assert_eq!(to_text(&Value::Bytes(Bytes::from_static(b"hi"))), "aGk=");
+        assert_eq!(to_text(&Value::Array(vec![Value::Bytes(Bytes::from_static(b"hi"))])), "[\"aGk=\"]");
+    }
+
+    /// Asked of Java 17.
+    #[test]
+    fn floating_point_numbers_have_an_exponent_where_java_writes_one() {
+        let numbers = [1.0, 1e7, 9_999_999.0, 1e-3, 1e-4, 123_456.79, 1e300, f64::MAX];
+        let shown = numbers.map(|number| to_text(&Value::Float64(number)));
+        let expected =
+            ["1.0", "1.0E7", "9999999.0", "0.001", "1.0E-4", "123456.79", "1.0E300", "1.7976931348623157E308"];
+        assert_eq!(shown, expected);
+        assert_eq!(to_text(&Value::Float32(f32::NEG_INFINITY)), "-Infinity");
+        assert_eq!(to_text(&Value::Float32(1e-4)), "1.0E-4");
+    }
+
+    #[test]
+    fn moments_are_written_as_what_they_look_like() {
+        for (time_ms, text) in [
+            (55_566_054, "15:26:06.054Z"),
+            (1_704_153_600_000, "2024-01-02"),
+            (1_704_164_645_678, "2024-01-02T03:04:05.678Z"),
+            (-20_736_000_000, "1969-05-06"),
+        ] {
+            assert_eq!(to_text(&Value::Date(time_ms)), text);
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use connect_api::ConnectError;
 use connect_api::config::TypedConfig;
 use connect_api::convert::Converter;
-use connect_api::data::{Schema, SchemaType, Value};
+use connect_api::data::{DATE, Schema, SchemaType, TIME, TIMESTAMP, Value};
 use serde_json::{Map, Value as Json, json};
 
 use super::catalog::{Made, Problem, Side};
@@ -45,6 +45,7 @@ impl JsonConverter {
             Value::Float64(number) => float(*number, &format!("{number:?}")),
             Value::String(text) => json!(text),
             Value::Bytes(bytes) => json!(STANDARD.encode(bytes)),
+            Value::Date(time_ms) => date(schema, *time_ms)?,
             Value::Array(items) => {
                 let of = match schema.map(|schema| &schema.kind) {
                     Some(SchemaType::Array(of)) => Some(&**of),
@@ -93,6 +94,20 @@ impl JsonConverter {
             object.insert(key, self.value(values, value)?);
         }
         Ok(Json::Object(object))
+    }
+}
+
+/// A moment as the number that its schema wants.
+fn date(schema: Option<&Schema>, time_ms: i64) -> Result<Json, ConnectError> {
+    const DAY_MS: i64 = 86_400_000;
+    let unfit = |why: &str| Err(ConnectError::fatal(why));
+    match schema.and_then(|schema| schema.name.as_deref()) {
+        Some(TIMESTAMP) => Ok(json!(time_ms)),
+        Some(DATE) if time_ms % DAY_MS == 0 => Ok(json!(time_ms / DAY_MS)),
+        Some(DATE) => unfit("Kafka Connect Date type should not have any time fields set to non-zero values."),
+        Some(TIME) if (0..=DAY_MS).contains(&time_ms) => Ok(json!(time_ms)),
+        Some(TIME) => unfit("Kafka Connect Time type should not have any date fields set to non-zero values."),
+        _ => unfit("Java class class java.util.Date does not have corresponding schema type."),
     }
 }
 
@@ -222,6 +237,20 @@ mod tests {
 
         assert_eq!(encode(false, None, &map(Value::Int8(1))).unwrap(), "[[1,true]]");
         assert_eq!(encode(false, None, &map(Value::String("k".to_owned()))).unwrap(), r#"{"k":true}"#);
+    }
+
+    #[test]
+    fn moments_are_the_numbers_of_their_schemas() {
+        for (name, time_ms, expected) in
+            [(TIMESTAMP, 1_704_164_645_678, "1704164645678"), (DATE, 1_704_153_600_000, "19724"), (TIME, 5, "5")]
+        {
+            let schema = Schema::temporal(name);
+            assert_eq!(encode(false, Some(&schema), &Value::Date(time_ms)).unwrap(), expected);
+        }
+        let converter = JsonConverter { schemas: false, null_is_default: true };
+        for (schema, time_ms) in [(Some(Schema::temporal(DATE)), 5), (Some(Schema::temporal(TIME)), -1), (None, 0)] {
+            assert!(converter.encode("t", schema.as_ref(), &Value::Date(time_ms)).is_err(), "{schema:?}");
+        }
     }
 
     #[test]

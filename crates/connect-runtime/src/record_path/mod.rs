@@ -5,7 +5,7 @@
 //! |---|---|
 //! | [`catalog`] | every built-in plug-in, by class, with its keys |
 //! | [`converters`], [`json`] | values to bytes |
-//! | [`header`] | header values to bytes, and literals to header values |
+//! | [`header`], [`literal`] | header values to bytes, and literals to header values |
 //! | [`predicates`], [`transforms`] | what they decide and change |
 //! | [`pattern`], [`java_date`] | Java's regular expressions and date formats, as far as they are needed |
 //!
@@ -17,15 +17,14 @@ pub mod converters;
 pub mod header;
 pub mod java_date;
 pub mod json;
+pub mod literal;
 pub mod pattern;
 pub mod predicates;
 pub mod transforms;
 
 use std::sync::Arc;
 
-use connect_api::config::{
-    ConfigDef, ConfigKey, ConfigMap, ConfigProblem, ConfigType, DefaultValue, Importance, Width,
-};
+use connect_api::config::{ConfigMap, ConfigProblem};
 use connect_api::convert::{Converter, Predicate, Transformation};
 use connect_api::record::SourceRecord;
 use connect_api::{ConnectError, PluginKind};
@@ -190,47 +189,6 @@ impl Errors {
     }
 }
 
-/// The definition with the keys of the transforms and predicates that a config names (Java: `ConnectorConfig.enrich`).
-#[must_use]
-pub fn enrich(mut def: ConfigDef, config: &ConfigMap) -> ConfigDef {
-    for (list, kind, what) in [
-        ("transforms", PluginKind::Transformation, "transformation"),
-        ("predicates", PluginKind::Predicate, "predicate"),
-    ] {
-        for alias in aliases(config, list) {
-            let prefix = format!("{list}.{alias}.");
-            let group =
-                if list == "transforms" { format!("Transforms: {alias}") } else { format!("Predicates: {alias}") };
-            let shown = |key: ConfigKey, name: &str| {
-                ConfigKey { name: format!("{prefix}{}", key.name).into(), order_in_group: -1, ..key }.shown(
-                    group.clone(),
-                    Width::Long,
-                    name.to_owned(),
-                )
-            };
-            let text = format!("Class for the '{alias}' {what}.");
-            let key = ConfigKey::new("type", ConfigType::Class, DefaultValue::Required, Importance::High, text);
-            def = def.define(shown(key, &format!("{what} type for {alias}")));
-            if kind == PluginKind::Transformation {
-                let text = "The alias of a predicate used to determine whether to apply this transformation.";
-                let default = DefaultValue::is("");
-                let key = ConfigKey::new("predicate", ConfigType::String, default, Importance::Medium, text);
-                def = def.define(shown(key, "Predicate"));
-                let text = "Whether the configured predicate should be negated.";
-                let default = DefaultValue::is("false");
-                let key = ConfigKey::new("negate", ConfigType::Boolean, default, Importance::Medium, text);
-                def = def.define(shown(key, "Negate"));
-            }
-            let class = config.get(&format!("{prefix}type")).map_or("", |class| class.trim());
-            for key in catalog::config_def(class).iter().flat_map(ConfigDef::keys) {
-                let name = key.name.to_string();
-                def = def.define(shown(key.clone(), &name));
-            }
-        }
-    }
-    def
-}
-
 /// The items of a list of aliases.
 pub(crate) fn aliases(config: &ConfigMap, key: &str) -> Vec<String> {
     let items = config.get(key).map_or("", String::as_str).split(',').map(str::trim);
@@ -240,17 +198,24 @@ pub(crate) fn aliases(config: &ConfigMap, key: &str) -> Vec<String> {
 fn step(config: &ConfigMap, alias: &str) -> Result<Step, Vec<ConfigProblem>> {
     let prefix = format!("transforms.{alias}.");
     let made = make(config, &prefix, PluginKind::Transformation)?;
-    let predicate = match config.get(&format!("{prefix}predicate")).map(|name| name.trim()) {
+    let (negate, predicate_key) = (format!("{prefix}negate"), format!("{prefix}predicate"));
+    if config.contains_key(&negate) && !config.contains_key(&predicate_key) {
+        let message = format!(
+            "Config '{negate}' was provided but there is no config '{predicate_key}' defining a predicate to be negated."
+        );
+        return Err(vec![ConfigProblem::new(format!("{prefix}type"), message)]);
+    }
+    let predicate = match config.get(&predicate_key).map(|name| name.trim()) {
         None | Some("") => None,
         Some(name) if aliases(config, "predicates").iter().any(|known| known == name) => {
-            let negate = config.get(&format!("{prefix}negate")).is_some_and(|text| text.trim() == "true");
+            let negate = config.get(&negate).is_some_and(|text| text.trim().eq_ignore_ascii_case("true"));
             Some((predicate_of(predicate(config, name)?), negate))
         }
         Some(name) => {
-            let key = format!("{prefix}predicate");
-            let message =
-                format!("Invalid value {name} for configuration {key}: predicate alias is not among predicates");
-            return Err(vec![ConfigProblem::new(key, message)]);
+            let message = format!(
+                "Invalid value {name} for configuration {predicate_key}: predicate alias is not among predicates"
+            );
+            return Err(vec![ConfigProblem::new(predicate_key, message)]);
         }
     };
     let Made::Transformation(transform) = made else { return Err(Vec::new()) };
@@ -292,14 +257,26 @@ fn converter(
 ) -> Result<Made, Vec<ConfigProblem>> {
     let prefix = format!("{key}.");
     let (class, own) = match config.get(key).map(|class| class.trim()).filter(|class| !class.is_empty()) {
-        Some(class) => (class.to_owned(), stripped(config, &prefix)),
+        Some(class) => (class.to_owned(), converter_config(config, key)),
         None => (
             worker.get(key).unwrap_or(catalog::DEFAULT_HEADER_CONVERTER).trim().to_owned(),
-            worker.with_prefix(&prefix),
+            typed_converter(worker.with_prefix(&prefix), key),
         ),
     };
     catalog::make(kind, &class, &own)
         .map_err(|problems| problems.into_iter().map(|at| at.under(&prefix, key)).collect())
+}
+
+/// The keys of a connector's own converter, such as `key.converter`.
+pub(crate) fn converter_config(config: &ConfigMap, key: &str) -> ConfigMap {
+    typed_converter(stripped(config, &format!("{key}.")), key)
+}
+
+/// A converter is told what it is for.
+fn typed_converter(mut own: ConfigMap, key: &str) -> ConfigMap {
+    let kind = key.strip_suffix(".converter").unwrap_or(key);
+    own.entry(catalog::CONVERTER_TYPE.to_owned()).or_insert_with(|| kind.to_owned());
+    own
 }
 
 fn stripped(config: &ConfigMap, prefix: &str) -> ConfigMap {

@@ -199,6 +199,8 @@ fn wrong_configs_are_named_by_their_whole_key() {
     assert_eq!(keys(&router), ["transforms.a.regex"]);
     let filter = [("transforms", "a"), ("transforms.a.type", "Filter"), ("transforms.a.predicate", "p")];
     assert_eq!(keys(&filter), ["transforms.a.predicate"]);
+    let negated = [("transforms", "a"), ("transforms.a.type", "Filter"), ("transforms.a.negate", "true")];
+    assert_eq!(keys(&negated), ["transforms.a.type"]);
     assert_eq!(keys(&[("predicates", "p")]), ["predicates.p.type"]);
     assert_eq!(keys(&[("key.converter", "AvroConverter")]), ["key.converter"]);
 
@@ -211,6 +213,7 @@ fn every_plug_in_is_found_by_its_class_and_has_the_keys_of_java() {
     let classes: Vec<_> = catalog::all().into_iter().map(|builtin| (builtin.kind, builtin.class)).collect();
     let count = |kind| classes.iter().filter(|(other, _)| *other == kind).count();
 
+    assert_eq!(count(PluginKind::Transformation), 26);
     assert_eq!(count(PluginKind::Predicate), 3);
     assert_eq!(count(PluginKind::Converter), 9);
     assert_eq!(count(PluginKind::HeaderConverter), 10);
@@ -228,4 +231,49 @@ fn every_plug_in_is_found_by_its_class_and_has_the_keys_of_java() {
             "replace.null.with.default"
         ]
     );
+}
+
+/// What is logged while something runs.
+fn logged(run: impl FnOnce()) -> String {
+    use std::io::Write;
+    use std::sync::Mutex;
+
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+    impl Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let lines = Lines::default();
+    let to = lines.clone();
+    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || to.clone()).finish();
+    tracing::subscriber::with_default(subscriber, run);
+    String::from_utf8(lines.0.lock().unwrap().clone()).unwrap()
+}
+
+#[test]
+fn errors_are_logged_when_tolerated_or_asked_for_and_records_only_when_asked_for() {
+    let lines = |errors: &[(&str, &str)]| {
+        let extract = [("transforms", "x"), ("transforms.x.type", "ExtractField$Key"), ("transforms.x.field", "id")];
+        let mut path = path(&[&extract[..], errors].concat());
+        logged(|| drop(path.apply(record())))
+    };
+    let (all, log, records) =
+        (("errors.tolerance", "all"), ("errors.log.enable", "true"), ("errors.log.include.messages", "true"));
+
+    // An error that ends the task is in its status.
+    assert_eq!(lines(&[]), "");
+    // What is left out is never left out in silence.
+    for errors in [&[all][..], &[log], &[all, log]] {
+        let lines = lines(errors);
+        assert!(lines.contains("transform x") && lines.contains("src.orders"), "{lines}");
+        assert!(!lines.contains("SourceRecord"), "{lines}");
+    }
+    // The record goes with an error that is logged because somebody asked for it.
+    assert!(lines(&[log, records]).contains("SourceRecord"));
+    assert!(!lines(&[all, records]).contains("SourceRecord"));
 }

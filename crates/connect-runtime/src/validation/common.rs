@@ -93,13 +93,13 @@ fn common(def: ConfigDef) -> ConfigDef {
 fn transforms(def: ConfigDef) -> ConfigDef {
     def.define(
         ConfigKey::new("transforms", List, is(""), Low, "Aliases for the transformations to be applied to records.")
-            .valid(Validator::NoDuplicates)
+            .valid(Validator::UniqueAliases)
             .shown(TRANSFORMS, Width::Long, "Transforms")
             .placed(12),
     )
     .define(
         ConfigKey::new("predicates", List, is(""), Low, "Aliases for the predicates used by transformations.")
-            .valid(Validator::NoDuplicates)
+            .valid(Validator::UniqueAliases)
             .shown(PREDICATES, Width::Long, "Predicates")
             .placed(13),
     )
@@ -168,7 +168,7 @@ fn topic_creation(def: ConfigDef) -> ConfigDef {
             Low,
             "Groups of configurations for topics created by source connectors.",
         )
-        .valid(Validator::NoDuplicates)
+        .valid(Validator::UniqueAliases)
         .shown(TOPIC_CREATION, Width::Long, "Topic Creation Groups"),
     )
 }

@@ -1,6 +1,7 @@
 //! The report over a connector config, made without touching a broker (Java: `AbstractHerder.validateConnectorConfig`).
 
 mod common;
+mod plugins;
 mod policy;
 
 use std::collections::BTreeMap;
@@ -12,7 +13,7 @@ use connect_herder::error::HerderError;
 use connect_herder::service::ConfigReport;
 use connect_herder::settings::ExactlyOnce;
 
-use crate::record_path::{self, RecordPath};
+use crate::record_path::RecordPath;
 use crate::topic_creation::CreationGroups;
 use crate::worker_config::WorkerConfig;
 
@@ -43,7 +44,7 @@ pub fn validate(
 ) -> Result<ConfigReport, HerderError> {
     let plugin = registry.source(class).ok_or_else(|| unknown_class(registry, class))?;
     let resolved = worker.resolver().resolve(config).map_err(|error| HerderError::BadRequest(error.to_string()))?;
-    let def = record_path::enrich(connector_def(plugin.config_def()), &resolved);
+    let def = plugins::enrich(source_connector_def(), &resolved).merge(plugin.config_def());
 
     let mut problems = plugin.validate(&resolved);
     problems.extend(policy::check_overrides(worker, config));
@@ -53,8 +54,8 @@ pub fn validate(
     problems.extend(check_providers(worker, config));
     let mut by_key = group_by_key(problems);
 
-    let groups = def.groups().map(str::to_owned).collect();
-    let mut configs = Vec::with_capacity(def.keys().len());
+    let mut groups: Vec<String> = def.groups().map(str::to_owned).collect();
+    let mut configs: Vec<(Option<ConfigKey>, ConfigValue)> = Vec::with_capacity(def.keys().len());
     for (key, mut value) in def.keys().iter().zip(def.validate(&resolved)) {
         // What was given is shown as it was given: a reference stays a reference, unless it stands within a password.
         if let Some(raw) = config.get(&value.name).filter(|raw| raw.contains("${") && key.kind != ConfigType::Password)
@@ -68,9 +69,25 @@ pub fn validate(
         }
         // A converter's version can be chosen where the converter is (Java: `ConverterPluginVersionRecommender`).
         if let Some(converter) = value.name.strip_suffix(".plugin.version").filter(|key| key.ends_with(".converter")) {
-            value.visible = config.contains_key(converter);
+            let right = |(_, value): &(_, ConfigValue)| value.name == converter && value.errors.is_empty();
+            value.visible = config.contains_key(converter) && configs.iter().any(right);
         }
         configs.push((Some(key.clone()), value));
+    }
+    for converter in ["header.converter", "key.converter", "value.converter"] {
+        for (key, mut value) in plugins::converter_report(converter, &resolved) {
+            // Java names its keys without the prefix here.
+            let named = by_key.remove(&value.name).unwrap_or_default();
+            if value.errors.is_empty() {
+                value.errors = named;
+            }
+            if let Some(group) = key.as_ref().and_then(|key| key.group.as_deref())
+                && !groups.iter().any(|known| known == group)
+            {
+                groups.push(group.to_owned());
+            }
+            configs.push((key, value));
+        }
     }
     // Keys that nobody declares are named for what is wrong with them, and without their values, as in Java: one of them may
     // be a client's password (`source.cluster.sasl.jaas.config`).

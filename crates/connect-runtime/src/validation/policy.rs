@@ -70,4 +70,29 @@ mod tests {
         assert_eq!(keys(&[("admin.override.security.protocol", "TLS")]), ["admin.override.security.protocol"]);
         assert!(keys(&[("producer.override.acks", "all"), ("consumer.override.acks", "some")]).is_empty());
     }
+
+    #[test]
+    fn each_policy_refuses_what_it_does_not_know() {
+        let keys = ["producer.override.linger.ms", "producer.override.sasl.jaas.config", "admin.override.retries"];
+        let config: ConfigMap = keys.iter().map(|key| ((*key).to_owned(), "secret".to_owned())).collect();
+        const POLICY: &str = "connector.client.config.override.policy";
+        const ALLOWLIST: &str = "connector.client.config.override.allowlist";
+        let class = "org.apache.kafka.connect.connector.policy.PrincipalConnectorClientConfigOverridePolicy";
+
+        for (worker, refused) in [
+            (&[][..], &[][..]),
+            (&[(POLICY, "All")], &[]),
+            (&[(POLICY, "None")], &["admin.override.retries", keys[0], keys[1]]),
+            (&[(POLICY, "Principal")], &["admin.override.retries", keys[0]]),
+            (&[(POLICY, class)], &["admin.override.retries", keys[0]]),
+            (&[(POLICY, "Allowlist"), (ALLOWLIST, "linger.ms, retries")], &[keys[1]]),
+            (&[(POLICY, "Allowlist")], &["admin.override.retries", keys[0], keys[1]]),
+        ] {
+            let problems = check_overrides(&worker_config(worker), &config);
+
+            let found: Vec<_> = problems.iter().map(|problem| problem.key.as_str()).collect();
+            assert_eq!(found, refused, "{worker:?}");
+            assert!(problems.iter().all(|problem| !problem.message.contains("secret")));
+        }
+    }
 }

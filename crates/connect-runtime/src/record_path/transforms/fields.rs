@@ -6,13 +6,14 @@ use std::sync::Arc;
 use bytes::Bytes;
 use connect_api::ConnectError;
 use connect_api::config::TypedConfig;
-use connect_api::data::{Field, Schema, SchemaType, Value};
+use connect_api::data::{Field, Schema, SchemaType, TIMESTAMP, Value};
 use connect_api::record::RecordHeader;
 
 use super::super::catalog::{Made, Problem, Side};
 use super::{Fields, change, field_of, with_fields};
 
-fn lookup<'a>(entries: &'a [(Value, Value)], name: &str) -> Option<&'a Value> {
+/// The value under a text key.
+pub(super) fn lookup<'a>(entries: &'a [(Value, Value)], name: &str) -> Option<&'a Value> {
     entries.iter().find(|(key, _)| matches!(key, Value::String(key) if key == name)).map(|(_, value)| value)
 }
 
@@ -124,15 +125,12 @@ pub(in super::super) fn insert_field(config: &TypedConfig, side: Side) -> Result
                 "Only SinkRecord supported for [field insertion], found: org.apache.kafka.connect.source.SourceRecord",
             ));
         }
-        let time = Schema {
-            name: Some("org.apache.kafka.connect.data.Timestamp".to_owned()),
-            version: Some(1),
-            ..Schema::new(SchemaType::Int64)
-        };
+        // Without a schema it is a plain number.
+        let moment = if side.schema(record).is_some() { Value::Date } else { Value::Int64 };
         let facts = [
             (Schema::new(SchemaType::String), Value::String(record.topic.to_string())),
             (Schema::new(SchemaType::Int32), record.partition.map_or(Value::Null, Value::Int32)),
-            (time, record.timestamp_ms.map_or(Value::Null, Value::Int64)),
+            (Schema::temporal(TIMESTAMP), record.timestamp_ms.map_or(Value::Null, moment)),
             (Schema::new(SchemaType::String), fixed.clone().map_or(Value::Null, Value::String)),
         ];
         let facts = wanted.iter().zip(facts).filter_map(|(wanted, fact)| Some((wanted.as_ref()?, fact)));
@@ -203,13 +201,12 @@ pub(in super::super) fn mask_field(config: &TypedConfig, side: Side) -> Result<M
 }
 
 fn masked(value: &Value, replacement: Option<&str>) -> Result<Value, ConnectError> {
-    let number = |zero: &'static str| replacement.unwrap_or(zero);
-    let unfit = |text: &str| ConnectError::fatal(format!("Unable to convert {text} to {}", super::class_name(value)));
+    let text = replacement.unwrap_or("0");
+    let unfit = || ConnectError::fatal(format!("Unable to convert {text} to {}", super::class_name(value)));
     macro_rules! parsed {
-        ($kind:ident) => {{
-            let text = number("0");
-            Value::$kind(text.parse().map_err(|_| unfit(text))?)
-        }};
+        ($kind:ident) => {
+            Value::$kind(text.parse().map_err(|_| unfit())?)
+        };
     }
     Ok(match value {
         Value::Null => Value::Null,
@@ -227,6 +224,7 @@ fn masked(value: &Value, replacement: Option<&str>) -> Result<Value, ConnectErro
             )));
         }
         Value::Boolean(_) => Value::Boolean(false),
+        Value::Date(_) => Value::Date(0),
         Value::Array(_) => Value::Array(Vec::new()),
         Value::Map(_) => Value::Map(Vec::new()),
         other => {
@@ -354,8 +352,12 @@ pub(in super::super) fn value_to_key(config: &TypedConfig, _: Side) -> Result<Ma
         let (schema, value) = (record.value_schema.clone(), record.value.clone());
         let (schema, key) = match Fields::of(schema.as_deref(), &value, "copying fields from value to key")? {
             Fields::Null => {
-                let kind = if schema.is_some() { "Struct" } else { "Map" };
-                let text = format!("Only {kind} objects supported for [copying fields from value to key], found: null");
+                let what = if schema.is_some() {
+                    "Struct objects supported"
+                } else {
+                    "Map objects supported in absence of schema"
+                };
+                let text = format!("Only {what} for [copying fields from value to key], found: null");
                 return Err(ConnectError::fatal(text));
             }
             Fields::Map(entries) => {

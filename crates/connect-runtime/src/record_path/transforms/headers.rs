@@ -7,13 +7,13 @@ use connect_api::config::TypedConfig;
 use connect_api::record::RecordHeader;
 
 use super::super::catalog::{Made, Problem, Side};
-use super::super::header::parse_literal;
+use super::super::literal;
 use super::change;
 
 /// `InsertHeader`: one more header, its value of the type that the literal looks like.
 pub(in super::super) fn insert_header(config: &TypedConfig, _: Side) -> Result<Made, Problem> {
     let name = Bytes::from(config.string("header").to_owned());
-    let (schema, value) = parse_literal(config.string("value.literal"));
+    let (schema, value) = literal::parse(config.string("value.literal"));
     let header = RecordHeader { name, schema: schema.map(Arc::new), value };
     change(move |record| {
         record.headers.push(header.clone());

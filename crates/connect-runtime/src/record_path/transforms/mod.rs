@@ -6,6 +6,7 @@
 pub mod fields;
 pub mod headers;
 pub mod routing;
+pub mod timestamps;
 pub mod whole;
 
 use std::sync::Arc;
@@ -99,6 +100,7 @@ pub(super) fn class_name(value: &Value) -> &'static str {
         Value::Float64(_) => "java.lang.Double",
         Value::String(_) => "java.lang.String",
         Value::Bytes(_) => "[B",
+        Value::Date(_) => "java.util.Date",
         Value::Array(_) => "java.util.ArrayList",
         Value::Map(_) => "java.util.HashMap",
         Value::Struct(_) => "org.apache.kafka.connect.data.Struct",
@@ -149,3 +151,6 @@ impl<F: FnMut(&mut SourceRecord) -> Result<(), ConnectError> + Send> Transformat
 fn change(change: impl FnMut(&mut SourceRecord) -> Result<(), ConnectError> + Send + 'static) -> Result<Made, Problem> {
     Ok(Made::Transformation(Box::new(Change(change))))
 }
+
+#[cfg(test)]
+mod tests;

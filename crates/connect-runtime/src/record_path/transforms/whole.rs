@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use connect_api::ConnectError;
 use connect_api::config::{Parsed, TypedConfig};
-use connect_api::data::{Field, Schema, SchemaType, Value};
+use connect_api::data::{DATE, Field, Schema, SchemaType, Value};
 
 use super::super::catalog::{Made, Problem, Side};
 use super::super::header::to_text;
@@ -34,12 +34,20 @@ pub(in super::super) fn set_schema_metadata(config: &TypedConfig, side: Side) ->
         Some(Parsed::Int(version)) => i32::try_from(*version).ok(),
         _ => None,
     };
+    let null_is_default = config.boolean("replace.null.with.default");
     change(move |record| {
         let value = side.value(record).clone();
         match side.schema(record) {
             None if value == Value::Null => Ok(()),
             None => Err(ConnectError::fatal("Schema required for [updating schema metadata]")),
             Some(schema) => {
+                let value = match (value, &schema.kind) {
+                    (Value::Struct(values), SchemaType::Struct(declared)) => {
+                        let field = |field: &Field| (field.name.clone(), field_of(field, &values, null_is_default));
+                        Value::Struct(declared.iter().map(field).collect())
+                    }
+                    (other, _) => other,
+                };
                 let changed = Schema {
                     name: name.clone().or_else(|| schema.name.clone()),
                     version: version.or(schema.version),
@@ -81,8 +89,11 @@ pub(in super::super) fn cast(config: &TypedConfig, side: Side) -> Result<Made, P
     change(move |record| {
         let (schema, value) = (side.schema(record).cloned(), side.value(record).clone());
         if let Some(kind) = &whole {
-            let schema = schema.map(|schema| retyped(&schema, kind));
-            side.set(record, schema, to_type(&value, kind)?);
+            side.set(
+                record,
+                schema.as_deref().map(|schema| retyped(schema, kind)),
+                to_type(schema.as_deref(), &value, kind)?,
+            );
             return Ok(());
         }
         let (schema, value) = match Fields::of(schema.as_deref(), &value, "cast types")? {
@@ -93,7 +104,7 @@ pub(in super::super) fn cast(config: &TypedConfig, side: Side) -> Result<Made, P
                         Value::String(name) => fields.get(name),
                         _ => None,
                     };
-                    Ok((key.clone(), kind.map_or_else(|| Ok(value.clone()), |kind| to_type(value, kind))?))
+                    Ok((key.clone(), kind.map_or_else(|| Ok(value.clone()), |kind| to_type(None, value, kind))?))
                 };
                 (None, Value::Map(entries.iter().map(entry).collect::<Result<_, ConnectError>>()?))
             }
@@ -102,7 +113,7 @@ pub(in super::super) fn cast(config: &TypedConfig, side: Side) -> Result<Made, P
                 for field in declared {
                     let value = field_of(field, values, null_is_default);
                     let (schema, value) = match fields.get(&field.name) {
-                        Some(kind) => (retyped(&field.schema, kind), to_type(&value, kind)?),
+                        Some(kind) => (retyped(&field.schema, kind), to_type(Some(&field.schema), &value, kind)?),
                         None => (Arc::clone(&field.schema), value),
                     };
                     new_fields.push(Field { name: field.name.clone(), schema });
@@ -132,12 +143,19 @@ fn target(name: &str) -> Option<SchemaType> {
 
 /// The type changes, whether null is allowed does not.
 fn retyped(schema: &Schema, kind: &SchemaType) -> Arc<Schema> {
-    let default = schema.default.as_ref().and_then(|default| to_type(default, kind).ok());
+    let default = schema.default.as_ref().and_then(|default| to_type(Some(schema), default, kind).ok());
     Arc::new(Schema { optional: schema.optional, default, ..Schema::new(kind.clone()) })
 }
 
 /// A number, boolean or text as another of these. Numbers are cut as Java cuts them.
-fn to_type(value: &Value, kind: &SchemaType) -> Result<Value, ConnectError> {
+fn to_type(schema: Option<&Schema>, value: &Value, kind: &SchemaType) -> Result<Value, ConnectError> {
+    if let (Value::Date(time_ms), Some(name)) = (value, schema.and_then(|schema| schema.name.as_deref()))
+        && *kind != SchemaType::String
+    {
+        const DAY_MS: i64 = 86_400_000;
+        let number = if name == DATE { time_ms.div_euclid(DAY_MS) } else { *time_ms };
+        return to_type(None, &Value::Int64(number), kind);
+    }
     if *value == Value::Null {
         return Ok(Value::Null);
     }

@@ -1,116 +1,17 @@
-//! Every built-in transform, predicate and converter: its Java class, its keys with their defaults, and how it is made.
+//! The list: classes, keys with their defaults, and what makes them.
 
 use connect_api::PluginKind;
-use connect_api::config::{
-    ConfigDef, ConfigKey, ConfigMap, ConfigProblem, ConfigType, DefaultValue, Importance, TypedConfig, Validator,
-};
-use connect_api::convert::{Converter, Predicate, Transformation};
+use connect_api::config::{ConfigDef, ConfigKey, ConfigType, DefaultValue, Importance, Validator, Width};
 
-use super::header::HeaderConverter;
-use super::{converters, header, json, predicates, transforms};
+use super::super::{converters, header, json, predicates, transforms};
+use super::{Builtin, CONVERTER_TYPE, Make, Side};
 use ConfigType::{Boolean, Int, List, String as Text};
 use DefaultValue::{Null, Required};
 use Importance::{High, Low, Medium};
 
-/// What a header converter is when nobody says.
-pub const DEFAULT_HEADER_CONVERTER: &str = "org.apache.kafka.connect.storage.SimpleHeaderConverter";
-
-/// The version of Kafka whose plug-ins these are.
-pub const VERSION: &str = "4.3.0";
-
 const TRANSFORMS: &str = "org.apache.kafka.connect.transforms.";
 const PREDICATES: &str = "org.apache.kafka.connect.transforms.predicates.";
 const CONVERTERS: &str = "org.apache.kafka.connect.converters.";
-
-/// A plug-in, ready for records.
-pub enum Made {
-    /// Changes records.
-    Transformation(Box<dyn Transformation>),
-    /// Decides about records.
-    Predicate(Box<dyn Predicate>),
-    /// Makes bytes of keys or values.
-    Converter(Box<dyn Converter>),
-    /// Makes bytes of header values.
-    HeaderConverter(HeaderConverter),
-}
-
-/// Where something is wrong: in a plug-in's own key, or in its class (`key` empty).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
-    key: String,
-    message: String,
-}
-
-impl Problem {
-    pub(super) fn new(key: &str, message: impl Into<String>) -> Self {
-        Self { key: key.to_owned(), message: message.into() }
-    }
-
-    /// The problem as the connector config has it: the plug-in's keys stand under `prefix`, its class under `class_key`.
-    pub(crate) fn under(self, prefix: &str, class_key: &str) -> ConfigProblem {
-        if self.key.is_empty() {
-            return ConfigProblem::new(class_key.to_owned(), self.message.replace("{key}", class_key));
-        }
-        let key = format!("{prefix}{}", self.key);
-        // Java names the whole key too.
-        let named = |quote: &str, name: &str| format!("configuration {quote}{name}{quote}");
-        let message = self.message.replace(&named("\"", &self.key), &named("\"", &key));
-        let message = message.replace(&named("", &self.key), &named("", &key));
-        ConfigProblem::new(key, message)
-    }
-}
-
-type Make = fn(&TypedConfig, Side) -> Result<Made, Problem>;
-
-/// Which part of the record a `$Key` or `$Value` class works on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Side {
-    /// `$Key`, and whatever has no side.
-    Key,
-    /// `$Value`.
-    Value,
-}
-
-/// One built-in plug-in.
-pub struct Builtin {
-    /// The Java class.
-    pub class: String,
-    /// What it is.
-    pub kind: PluginKind,
-    /// Its keys.
-    pub def: ConfigDef,
-    side: Side,
-    make: Make,
-}
-
-/// Makes the plug-in of a class, by its full or simple name.
-///
-/// # Errors
-/// There is no such class of this kind, or its config is wrong.
-pub fn make(kind: PluginKind, class: &str, config: &ConfigMap) -> Result<Made, Vec<Problem>> {
-    let builtin = all().into_iter().find(|builtin| builtin.kind == kind && builtin.is(class)).ok_or_else(|| {
-        let message = format!("Invalid value {class} for configuration {{key}}: Class {class} could not be found.");
-        vec![Problem::new("", message)]
-    })?;
-    let typed = builtin.def.parse(config).map_err(|problems| {
-        problems.into_iter().map(|problem| Problem::new(&problem.key, problem.message)).collect::<Vec<_>>()
-    })?;
-    (builtin.make)(&typed, builtin.side).map_err(|problem| vec![problem])
-}
-
-/// The keys of a built-in plug-in, by its full or simple name.
-#[must_use]
-pub fn config_def(class: &str) -> Option<ConfigDef> {
-    all().into_iter().find(|builtin| builtin.is(class)).map(|builtin| builtin.def)
-}
-
-impl Builtin {
-    fn is(&self, class: &str) -> bool {
-        let simple = self.class.rsplit('.').next().unwrap_or(&self.class);
-        let short = simple.strip_suffix("Converter");
-        class == self.class || class == simple || short == Some(class)
-    }
-}
 
 fn key(
     name: &'static str,
@@ -160,9 +61,11 @@ pub fn all() -> Vec<Builtin> {
         TRANSFORMS,
         "InsertHeader",
         transformation,
-        ConfigDef::new()
-            .define(required("header", Text, "The name of the header.").valid(Validator::NonEmpty))
-            .define(required("value.literal", Text, "The value of the header; its type is inferred from the text.")),
+        ConfigDef::new().define(required("header", Text, "The name of the header.")).define(required(
+            "value.literal",
+            Text,
+            "The value of the header; its type is inferred from the text.",
+        )),
         transforms::headers::insert_header,
     );
     plain(
@@ -209,7 +112,7 @@ pub fn all() -> Vec<Builtin> {
         PREDICATES,
         "HasHeaderKey",
         predicate,
-        ConfigDef::new().define(required("name", Text, "The header name.").valid(Validator::NonEmpty)),
+        ConfigDef::new().define(key("name", Text, Required, Medium, "The header name.").valid(Validator::NonEmpty)),
         predicates::has_header_key,
     );
     plain(PREDICATES, "RecordIsTombstone", predicate, ConfigDef::new(), predicates::record_is_tombstone);
@@ -217,7 +120,13 @@ pub fn all() -> Vec<Builtin> {
         PREDICATES,
         "TopicNameMatches",
         predicate,
-        ConfigDef::new().define(required("pattern", Text, "Java regular expression that the topic has to match.")),
+        ConfigDef::new().define(key(
+            "pattern",
+            Text,
+            Required,
+            Medium,
+            "Java regular expression that the topic has to match.",
+        )),
         predicates::topic_name_matches,
     );
     for (prefix, name, def, convert, headers) in converters_table() {
@@ -236,17 +145,17 @@ pub fn all() -> Vec<Builtin> {
 }
 
 fn sided_table() -> Vec<(&'static str, ConfigDef, Make)> {
-    use transforms::{fields, whole};
+    use transforms::{fields, timestamps, whole};
     vec![
         (
             "ExtractField",
             ConfigDef::new()
-                .define(required("field", Text, "The field to extract."))
+                .define(key("field", Text, Required, Medium, "The field to extract."))
+                .define(null_default())
                 .define(
                     key("field.syntax.version", Text, DefaultValue::is("V1"), High, "V1: the name of a field.")
                         .valid(Validator::OneOfIgnoringCase(&["V1"])),
-                )
-                .define(null_default()),
+                ),
             fields::extract_field as Make,
         ),
         (
@@ -260,7 +169,13 @@ fn sided_table() -> Vec<(&'static str, ConfigDef, Make)> {
         ),
         (
             "HoistField",
-            ConfigDef::new().define(required("field", Text, "The name of the one field of the new struct or map.")),
+            ConfigDef::new().define(key(
+                "field",
+                Text,
+                Required,
+                Medium,
+                "The name of the one field of the new struct or map.",
+            )),
             whole::hoist_field,
         ),
         (
@@ -308,6 +223,33 @@ fn sided_table() -> Vec<(&'static str, ConfigDef, Make)> {
             whole::cast,
         ),
         (
+            "TimestampConverter",
+            ConfigDef::new()
+                .define(key("field", Text, DefaultValue::is(""), High, "The field to convert; the whole if empty."))
+                .define(
+                    required("target.type", Text, "string, unix, Date, Time or Timestamp.").valid(Validator::OneOf(&[
+                        "string",
+                        "unix",
+                        "Date",
+                        "Time",
+                        "Timestamp",
+                    ])),
+                )
+                .define(key(
+                    "format",
+                    Text,
+                    DefaultValue::is(""),
+                    Medium,
+                    "Format of text, as java.text.SimpleDateFormat has it.",
+                ))
+                .define(
+                    key("unix.precision", Text, DefaultValue::is("milliseconds"), Low, "What unix numbers count.")
+                        .valid(Validator::OneOf(&["nanoseconds", "microseconds", "milliseconds", "seconds"])),
+                )
+                .define(null_default()),
+            timestamps::timestamp_converter,
+        ),
+        (
             "Flatten",
             ConfigDef::new().define(key(
                 "delimiter",
@@ -325,7 +267,7 @@ type ConverterRow = (&'static str, &'static str, ConfigDef, Make, Make);
 
 fn converters_table() -> Vec<ConverterRow> {
     let kind = || {
-        key("converter.type", Text, Null, Low, "How this converter is used: key, value or header.")
+        key(CONVERTER_TYPE, Text, Required, Low, "How this converter is used: key, value or header.")
             .valid(Validator::OneOf(&["key", "value", "header"]))
     };
     let number = |name: &'static str, convert: Make, headers: Make| -> ConverterRow {
@@ -344,7 +286,8 @@ fn converters_table() -> Vec<ConverterRow> {
             "StringConverter",
             ConfigDef::new().define(kind()).define(
                 key("converter.encoding", Text, DefaultValue::is("UTF-8"), High, "The encoding of text.")
-                    .valid(Validator::OneOfIgnoringCase(&["UTF-8", "UTF8"])),
+                    .valid(Validator::OneOfIgnoringCase(&["UTF-8", "UTF8"]))
+                    .displayed(Width::Medium, "Encoding"),
             ),
             converters::string,
             header::string,
@@ -352,22 +295,7 @@ fn converters_table() -> Vec<ConverterRow> {
         (
             "org.apache.kafka.connect.json.",
             "JsonConverter",
-            ConfigDef::new()
-                .define(kind())
-                .define(key(
-                    "schemas.enable",
-                    Boolean,
-                    DefaultValue::is("true"),
-                    High,
-                    "Whether the schema goes along.",
-                ))
-                .define(key("schemas.cache.size", Int, DefaultValue::is("1000"), High, "Has no effect here."))
-                .define(key("schema.content", Text, Null, High, "For sink connectors only."))
-                .define(
-                    key("decimal.format", Text, DefaultValue::is("BASE64"), Low, "How decimals are written.")
-                        .valid(Validator::OneOfIgnoringCase(&["BASE64", "NUMERIC"])),
-                )
-                .define(null_default()),
+            ConfigDef::new().define(kind()).merge(json_def()),
             json::converter,
             header::json,
         ),
@@ -378,4 +306,22 @@ fn converters_table() -> Vec<ConverterRow> {
         number("LongConverter", converters::long, header::long),
         number("ShortConverter", converters::short, header::short),
     ]
+}
+
+fn json_def() -> ConfigDef {
+    let schemas = |key: ConfigKey, place, name: &'static str| key.shown("Schemas", Width::Medium, name).placed(place);
+    let written =
+        |key: ConfigKey, place, name: &'static str| key.shown("Serialization", Width::Medium, name).placed(place);
+    let envelope = key("schemas.enable", Boolean, DefaultValue::is("true"), High, "Whether the schema goes along.");
+    let cache = key("schemas.cache.size", Int, DefaultValue::is("1000"), High, "Has no effect here.");
+    let content = key("schema.content", Text, Null, High, "For sink connectors only.");
+    let decimal = key("decimal.format", Text, DefaultValue::is("BASE64"), Low, "How decimals are written.")
+        .valid(Validator::OneOfIgnoringCase(&["NUMERIC", "BASE64"]));
+    let null = ConfigKey { importance: Low, ..null_default() };
+    ConfigDef::new()
+        .define(schemas(envelope, 0, "Enable Schemas"))
+        .define(schemas(cache, 1, "Schema Cache Size"))
+        .define(schemas(content, 2, "Schema Content"))
+        .define(written(decimal, 0, "Decimal Format"))
+        .define(written(null, 1, "Replace null with default"))
 }
