@@ -9,10 +9,18 @@
 //!   once.
 //! - A batch too large for its target topic is written in parts, each record once; a connector may have its own offsets
 //!   topic.
+//! - Offsets of a stopped connector are shown, changed and forgotten in its own topic, in a transaction; what it reads
+//!   then is read again. While a group prepares for it, leaders write in transactions and tasks do not.
+
+use std::collections::BTreeSet;
 
 use harness::{KafkaCluster, Record, Runtime, Signal, Worker, WorkerConfig, clusters, eventually, lab};
 
-use crate::lifecycle::{Config, Runs, SOON, Stream, run, runs, shows, stop, stored_offset, texts, write};
+use serde_json::{Value, json};
+
+use crate::lifecycle::{
+    Config, Runs, SOON, Stream, all_in_state, numbers, run, runs, shows, stop, stored_offset, texts, write,
+};
 
 fn group(target: &KafkaCluster, name: &str) -> WorkerConfig {
     WorkerConfig::new(target, name)
@@ -179,5 +187,70 @@ async fn batches_cross_transactions_as_they_are_and_too_large_ones_in_parts() {
         })
         .await;
     }
+    stop(&worker).await;
+}
+
+#[tokio::test]
+async fn offsets_are_changed_in_the_connector_s_own_topic_in_a_transaction() {
+    let (pair, name) = (clusters().await, "exact-offsets");
+    let own = format!("{name}-own");
+    let config = mirror(name, 1).await.with("offsets.storage.topic", &own);
+    let worker = group(&pair.target, name).start(Runtime::Portage).await;
+    let rest = worker.rest();
+    write(&pair.source, name, 0, 0, 10).await;
+    run(rest, name, &config).await;
+    committed(name, 10).await;
+    let path = format!("/connectors/{name}/offsets");
+    let offset = |shown: &Value| shown["offsets"][0]["offset"]["offset"].as_i64();
+    shows(rest, &path, "the end", |shown| offset(shown) == Some(9)).await;
+    // What only the worker's topic says does not count.
+    assert_eq!(stored_offset(&pair.target, &own, name, name).await, Some(9));
+
+    let halt = async || {
+        rest.put(&format!("/connectors/{name}/stop"), &json!({})).await.expect(204);
+        all_in_state(rest, name, "STOPPED", 0).await;
+    };
+    let resume = async || {
+        rest.put(&format!("/connectors/{name}/resume"), &json!({})).await.expect(202);
+        runs(rest, name).await;
+    };
+    halt().await;
+    let entry = json!({"partition": {"cluster": name, "topic": name, "partition": 0}, "offset": {"offset": 4}});
+    rest.patch(&path, &json!({"offsets": [entry]})).await.expect(200);
+    shows(rest, &path, "4", |shown| offset(shown) == Some(4)).await;
+    assert_eq!(stored_offset(&pair.target, &own, name, name).await, Some(4));
+    let mut batches = Vec::new();
+    for partition in 0..i32::try_from(pair.target.topic(&own).await.partitions.len()).unwrap() {
+        batches.extend(pair.target.batches(&own, partition).await);
+    }
+    assert!(!batches.is_empty() && batches.iter().all(|batch| batch.transactional), "{batches:?}");
+    resume().await;
+    assert_eq!(committed(name, 15).await[10..], numbers(5, 10));
+
+    halt().await;
+    rest.delete(&path).await.expect(200);
+    shows(rest, &path, "nothing", |shown| shown["offsets"] == json!([])).await;
+    resume().await;
+    assert_eq!(committed(name, 25).await[15..], numbers(0, 10));
+    stop(&worker).await;
+}
+
+#[tokio::test]
+async fn while_a_group_prepares_its_leader_writes_in_transactions_and_its_tasks_do_not() {
+    let (pair, name) = (clusters().await, "exact-preparing");
+    let config = mirror(name, 1).await.with("exactly.once.support", "requested");
+    let group = group(&pair.target, name).with("exactly.once.source.support", "preparing");
+    let worker = group.start(Runtime::Portage).await;
+    write(&pair.source, name, 0, 0, 10).await;
+
+    run(worker.rest(), name, &config).await;
+
+    assert_eq!(committed(name, 10).await, numbers(0, 10));
+    let transactional = async |topic: &str| {
+        let batches = pair.target.batches(topic, 0).await;
+        batches.iter().map(|batch| batch.transactional).collect::<BTreeSet<_>>()
+    };
+    assert!(transactional(&format!("{name}-configs")).await.contains(&true));
+    assert_eq!(transactional(&format!("{name}.{name}")).await, BTreeSet::from([false]));
     stop(&worker).await;
 }

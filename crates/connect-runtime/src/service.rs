@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use connect_api::config::ConfigKey;
-use connect_api::{BoxFuture, ConfigMap, PluginKind, PluginRegistry};
+use connect_api::{BoxFuture, ConfigMap, ConnectError, PluginKind, PluginRegistry};
 use connect_herder::ids::ConnectorName;
 use connect_herder::service::{ConfigReport, HerderService, LoggerLevel, PluginInfo, SignatureError, StoredOffsets};
 use connect_herder::view::ClusterView;
@@ -20,6 +20,7 @@ use crate::record_path::catalog::{self, Builtin, VERSION};
 use crate::signature;
 use crate::source_task::TaskEnvironment;
 use crate::storage::OffsetStore;
+use crate::storage::connector_offsets::ConnectorOffsets;
 use crate::validation;
 use crate::worker_config::WorkerConfig;
 
@@ -110,10 +111,23 @@ impl HerderService for Service {
     }
 
     fn offsets(&self, name: &ConnectorName) -> BoxFuture<'_, Result<StoredOffsets, HerderError>> {
-        let name = name.clone();
+        let (shared, name) = (Arc::clone(&self.0), name.clone());
+        let config = self.view().config.connector_config(&name).map(|config| config.as_ref().clone());
         Box::pin(async move {
-            let offsets = self.0.offsets.all(name.as_str()).await;
-            offsets.map_err(|error| HerderError::Unavailable(error.message().to_owned()))
+            let stored = async {
+                match config.filter(|config| ConnectorOffsets::may_be_elsewhere(&shared.worker, config)) {
+                    None => shared.offsets.all(name.as_str()).await,
+                    Some(config) => {
+                        let resolver = shared.worker.resolver();
+                        let resolve = move || resolver.resolve(&config);
+                        let what = format!("config of connector {name}");
+                        let config = call_blocking(&what, deadline::CHECK, resolve).await??;
+                        let store = &shared.offsets;
+                        ConnectorOffsets::open(name.as_str(), &shared.worker, store, &config).await?.all().await
+                    }
+                }
+            };
+            stored.await.map_err(|error: ConnectError| HerderError::Unavailable(error.message().to_owned()))
         })
     }
 

@@ -43,6 +43,11 @@ struct Own {
 }
 
 impl ConnectorOffsets {
+    /// Whether a config, its references unresolved, can name another topic than the worker's.
+    pub(crate) fn may_be_elsewhere(worker: &WorkerConfig, config: &ConfigMap) -> bool {
+        config.contains_key("offsets.storage.topic") || worker.exactly_once() == ExactlyOnce::Enabled
+    }
+
     /// The offsets of a connector, its own topic made and read to its end if it has one.
     ///
     /// # Errors
