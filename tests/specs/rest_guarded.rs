@@ -4,7 +4,11 @@
 //! - A request to either worker is done: the one that can't do it asks the other, over HTTPS, with the caller's password.
 //! - Task configs reach the leader from a connector on the other worker, signed; unsigned ones are refused.
 //! - `/admin` answers on its own port alone, and nothing else does there.
+//! - A Java worker and ours in one group ask each other over HTTPS, with certificates.
+//! - `portage health` asks such a worker with the worker's own file, and a password.
 //! - A worker that is to guard itself with what it can't use does not start.
+
+use std::collections::BTreeSet;
 
 use harness::{
     Certificates, Response, Rest, Runtime, Worker, WorkerConfig, clusters, eventually, free_port, workspace,
@@ -47,12 +51,8 @@ async fn guarded() -> &'static Guarded {
             std::fs::write(&users, "ann=secret\n").unwrap();
             let addresses = [(), ()].map(|()| format!("127.0.0.1:{}", free_port()));
             let admin = format!("127.0.0.1:{}", free_port());
-            let group = WorkerConfig::new(&clusters().await.target, "guarded")
-                .with("listeners.https.ssl.client.auth", "required")
-                .with("listeners.https.ssl.keystore.type", "PEM")
-                .with("listeners.https.ssl.keystore.location", &certificates.path("broker.pem"))
-                .with("listeners.https.ssl.truststore.type", "PEM")
-                .with("listeners.https.ssl.truststore.location", &certificates.path("ca.pem"))
+            let group = mutual_tls("guarded", &certificates)
+                .await
                 .with("rest.extension.classes", EXTENSION)
                 .with("portage.rest.jaas.file", &jaas.display().to_string());
             let listens = |address: &str| group.clone().with("listeners", &format!("https://{address}"));
@@ -67,6 +67,16 @@ async fn guarded() -> &'static Guarded {
             guarded
         })
         .await
+}
+
+/// A group whose workers show each other certificates.
+async fn mutual_tls(name: &str, certificates: &Certificates) -> WorkerConfig {
+    WorkerConfig::new(&clusters().await.target, name)
+        .with("listeners.https.ssl.client.auth", "required")
+        .with("listeners.https.ssl.keystore.type", "PEM")
+        .with("listeners.https.ssl.keystore.location", &certificates.path("broker.pem"))
+        .with("listeners.https.ssl.truststore.type", "PEM")
+        .with("listeners.https.ssl.truststore.location", &certificates.path("ca.pem"))
 }
 
 fn status(answer: &Response) -> u16 {
@@ -168,4 +178,63 @@ async fn a_worker_that_can_t_guard_itself_does_not_start() {
         .await;
         assert!(worker.process().log().contains(why), "{}", worker.process().log());
     }
+}
+
+#[tokio::test]
+async fn the_health_check_goes_in_with_the_worker_s_file_and_a_password() {
+    let guarded = guarded().await;
+    let file = workspace::service_dir("guarded-health").join("worker.properties");
+    let (keys, trust) = (guarded.certificates.path("broker.pem"), guarded.certificates.path("ca.pem"));
+    let text = format!(
+        "bootstrap.servers=127.0.0.1:1\ngroup.id=g\nconfig.storage.topic=c\noffset.storage.topic=o\n\
+         status.storage.topic=s\nkey.converter=org.apache.kafka.connect.converters.ByteArrayConverter\n\
+         value.converter=org.apache.kafka.connect.converters.ByteArrayConverter\nlisteners=https://{}\n\
+         listeners.https.ssl.keystore.type=PEM\nlisteners.https.ssl.keystore.location={keys}\n\
+         listeners.https.ssl.truststore.type=PEM\nlisteners.https.ssl.truststore.location={trust}\n",
+        guarded.addresses[0]
+    );
+    std::fs::write(&file, text).unwrap();
+    let health = |arguments: &[&str], password: &str| {
+        let mut portage = std::process::Command::new(harness::portage::binary());
+        portage.arg("health").args(arguments).env("PORTAGE_HEALTH_PASSWORD", password);
+        portage.output().unwrap().status.code()
+    };
+    let file = file.display().to_string();
+
+    assert_eq!(health(&["--worker", &file, "--user", "ann"], "secret"), Some(0));
+    assert_eq!(health(&["--worker", &file, "--user", "ann"], "guess"), Some(1));
+    assert_eq!(health(&["--worker", &file], ""), Some(1));
+    let url = format!("https://{}", guarded.addresses[0]);
+    assert_eq!(health(&["--url", &url, "--user", "ann"], "secret"), Some(1));
+}
+
+#[tokio::test]
+async fn a_java_worker_and_ours_ask_each_other_over_https() {
+    let pair = clusters().await;
+    let certificates = Certificates::write_into(&workspace::service_dir("guarded-mixed"));
+    let group = mutual_tls("guarded-mixed", &certificates).await;
+    let addresses = [(), ()].map(|()| format!("127.0.0.1:{}", free_port()));
+    let listens = |address: &str| group.clone().with("listeners", &format!("https://{address}"));
+    let _workers = [listens(&addresses[0]).spawn(Runtime::Java), listens(&addresses[1]).spawn(Runtime::Portage)];
+    let rests = addresses.map(|address| Rest::new(&address).https(&certificates.ca, Some(&certificates.client)));
+    for rest in &rests {
+        shows(rest, "/health", "healthy", |health| health["status"] == "healthy").await;
+    }
+
+    // One of the two leads: it is asked by the other one, and gets task configs from connectors that are there.
+    let mut homes = BTreeSet::new();
+    for (asked, name) in [(0, "mixed-a"), (1, "mixed-b"), (0, "mixed-c"), (1, "mixed-d")] {
+        let config = Config::heartbeat(name, &pair.target);
+        eventually(&format!("{name} is created"), SOON, async || {
+            let answer = rests[asked].put(&format!("/connectors/{name}/config"), config.json()).await;
+            // Java's worker answers 409 during a rebalance.
+            if answer.status == 409 { Err(answer.body) } else { Ok(answer) }
+        })
+        .await
+        .expect(201);
+        runs(&rests[1 - asked], name).await;
+        let status = rests[asked].get(&format!("/connectors/{name}/status")).await.expect(200);
+        homes.insert(status["connector"]["worker_id"].to_string());
+    }
+    assert_eq!(homes.len(), 2, "{homes:?}");
 }

@@ -5,6 +5,8 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, header};
 use axum::response::Response;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use connect_herder::command::Command;
 use connect_herder::error::HerderError;
@@ -166,6 +168,25 @@ impl HttpPeers {
         signature: Option<(&str, &str)>,
     ) -> Result<(), HerderError> {
         self.send_signed(Method::PUT, worker_url, connector, "fence", body, signature).await
+    }
+
+    /// `GET url`, as this user if there is one: status and body.
+    ///
+    /// # Errors
+    /// No answer, or none that is HTTP.
+    pub async fn get(&self, url: &str, user: Option<(&str, &str)>) -> std::io::Result<(u16, String)> {
+        let mut request = Request::new(Full::default());
+        *request.uri_mut() = url.parse().map_err(std::io::Error::other)?;
+        if let Some((name, password)) = user {
+            let credentials = STANDARD.encode(format!("{name}:{password}"));
+            let value = HeaderValue::from_str(&format!("Basic {credentials}")).map_err(std::io::Error::other)?;
+            request.headers_mut().insert(header::AUTHORIZATION, value);
+        }
+        let response = http_client::send(request, self.forwarder.tls.as_ref()).await?;
+        let status = response.status().as_u16();
+        let body =
+            Limited::new(response.into_body(), ANSWER_BYTES_MAX).collect().await.map_err(std::io::Error::other)?;
+        Ok((status, String::from_utf8_lossy(&body.to_bytes()).trim().to_owned()))
     }
 
     async fn send_signed(

@@ -113,9 +113,18 @@ pub(crate) enum Command {
     Config(ConfigCommand),
     /// Ask a running worker whether it is ready: for health checks of containers (exit code 0 or 1).
     Health {
-        /// The worker's address. Without a path it is /health, without a port 8083.
-        #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8083/health")]
-        url: String,
+        /// The worker's file: it is asked where other workers would ask it, over TLS with the file's ssl.* keys.
+        #[arg(long, value_name = "FILE")]
+        worker: Option<PathBuf>,
+
+        /// The worker's address. Without a path it is /health, without a port 8083 [default: that of FILE, else
+        /// http://127.0.0.1:8083/health].
+        #[arg(long, value_name = "URL")]
+        url: Option<String>,
+
+        /// A name that basic auth knows; its password is in the environment, as PORTAGE_HEALTH_PASSWORD.
+        #[arg(long, value_name = "NAME")]
+        user: Option<String>,
 
         /// How long it may take, in milliseconds.
         #[arg(long, value_name = "MS", default_value_t = 5000)]

@@ -1,14 +1,34 @@
-//! `portage health`: what a container's health check asks. No HTTP client: one request, one answer, std alone.
+//! `portage health`: what a container's health check asks. With the worker's own file it finds the worker, and speaks TLS with it as
+//! the other workers of the group do.
 
-use std::io::{self, Read, Write};
-use std::net::{TcpStream, ToSocketAddrs};
-use std::time::{Duration, Instant};
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+use connect_rest::HttpPeers;
+use connect_runtime::worker_config::WorkerConfig;
 
 use crate::exit;
+use crate::rest::peer_tls;
+use crate::worker::properties;
+
+/// Where the password of `--user` is; arguments can be seen by everybody on a machine.
+const PASSWORD: &str = "PORTAGE_HEALTH_PASSWORD";
 
 /// Asks a worker whether it is ready; answers with the exit code.
-pub(crate) fn check(url: &str, timeout: Duration) -> u8 {
-    match ask(url, timeout) {
+pub(crate) async fn check(file: Option<&Path>, url: Option<String>, user: Option<String>, timeout: Duration) -> u8 {
+    let (of_file, http) = match file.map(of_worker).transpose() {
+        Ok(worker) => worker.unwrap_or_else(|| ("127.0.0.1".to_owned(), HttpPeers::default())),
+        Err(error) => {
+            eprintln!("the worker's configuration can't be used: {error}");
+            return exit::FATAL;
+        }
+    };
+    let password = std::env::var(PASSWORD).unwrap_or_default();
+    let user = user.as_deref().map(|name| (name, password.as_str()));
+    let url = address(&url.unwrap_or(of_file));
+    let answer = tokio::time::timeout(timeout, http.get(&url, user)).await;
+    match answer.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
         Ok((200, body)) => {
             println!("{body}");
             exit::OK
@@ -24,66 +44,26 @@ pub(crate) fn check(url: &str, timeout: Duration) -> u8 {
     }
 }
 
-fn ask(url: &str, timeout: Duration) -> io::Result<(u16, String)> {
-    let (authority, path) = parts(url)?;
-    let deadline = Instant::now() + timeout;
-    let mut stream = connect(&authority, deadline)?;
-    let request = format!("GET {path} HTTP/1.1\r\nHost: {authority}\r\nConnection: close\r\n\r\n");
-    stream.set_write_timeout(Some(left(deadline)?))?;
-    stream.write_all(request.as_bytes())?;
-    let mut answer = Vec::new();
-    let mut buffer = [0; 4096];
-    while answer.len() < 1 << 20 {
-        stream.set_read_timeout(Some(left(deadline)?))?;
-        match stream.read(&mut buffer)? {
-            0 => break,
-            read => answer.extend_from_slice(&buffer[..read]),
-        }
-    }
-    parse(&String::from_utf8_lossy(&answer)).ok_or_else(|| io::Error::other("the answer is no HTTP"))
+/// The address of the worker that a file describes, and how it is spoken to.
+fn of_worker(file: &Path) -> Result<(String, HttpPeers), String> {
+    let properties = properties(Some(file), Vec::new()).map_err(|error| error.to_string())?;
+    let config = WorkerConfig::from_properties(properties).map_err(|error| error.to_string())?;
+    let http = peer_tls(&config)?.map_or_else(HttpPeers::default, HttpPeers::with_tls);
+    Ok((config.advertised_url(), http))
 }
 
-/// `host:port` and path of an address. Without a path it is that of the health check.
-fn parts(url: &str) -> io::Result<(String, String)> {
-    let rest = match url.split_once("://") {
-        None => url,
-        Some((scheme, rest)) if scheme.eq_ignore_ascii_case("http") => rest,
-        Some((scheme, _)) => {
-            return Err(io::Error::other(format!(
-                "{scheme} is not supported here; give the worker an http listener on 127.0.0.1"
-            )));
-        }
-    };
+/// A whole address; without a path it is that of the health check.
+fn address(url: &str) -> String {
+    let (scheme, rest) = url.split_once("://").unwrap_or(("http", url));
     let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
     let with_port = authority.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
-    let authority = if with_port { authority.to_owned() } else { format!("{authority}:8083") };
-    Ok((authority, if path.is_empty() { "/health".to_owned() } else { format!("/{path}") }))
-}
-
-fn connect(authority: &str, deadline: Instant) -> io::Result<TcpStream> {
-    let mut last = io::Error::other("the name has no address");
-    for address in authority.to_socket_addrs()? {
-        match TcpStream::connect_timeout(&address, left(deadline)?) {
-            Ok(stream) => return Ok(stream),
-            Err(error) => last = error,
-        }
-    }
-    Err(last)
-}
-
-fn left(deadline: Instant) -> io::Result<Duration> {
-    let left = deadline.saturating_duration_since(Instant::now());
-    if left.is_zero() { Err(io::ErrorKind::TimedOut.into()) } else { Ok(left) }
-}
-
-fn parse(answer: &str) -> Option<(u16, String)> {
-    let (head, body) = answer.split_once("\r\n\r\n")?;
-    let status = head.strip_prefix("HTTP/1.")?.split(' ').nth(1)?.parse().ok()?;
-    Some((status, body.trim().to_owned()))
+    let port = if with_port { "" } else { ":8083" };
+    format!("{scheme}://{authority}{port}/{}", if path.is_empty() { "health" } else { path })
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Read, Write};
     use std::net::TcpListener;
 
     use super::*;
@@ -104,24 +84,30 @@ mod tests {
         url
     }
 
-    #[test]
-    fn only_200_is_healthy() {
-        let timeout = Duration::from_secs(10);
+    #[tokio::test]
+    async fn only_200_is_healthy() {
+        let check = async |url: &str| check(None, Some(url.to_owned()), None, Duration::from_secs(10)).await;
 
-        assert_eq!(check(&worker("HTTP/1.1 200 OK\r\n\r\n{}"), timeout), exit::OK);
-        assert_eq!(check(&worker("HTTP/1.1 503 Service Unavailable\r\n\r\n{}"), timeout), exit::FAILED);
-        assert_eq!(check(&worker("nonsense"), timeout), exit::FAILED);
-        assert_eq!(check("127.0.0.1:1", timeout), exit::FAILED);
-        assert_eq!(check("https://127.0.0.1:1", timeout), exit::FAILED);
+        assert_eq!(check(&worker("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")).await, exit::OK);
+        let starting = worker("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 2\r\n\r\n{}");
+        assert_eq!(check(&starting).await, exit::FAILED);
+        assert_eq!(check(&worker("nonsense")).await, exit::FAILED);
+        assert_eq!(check("127.0.0.1:1").await, exit::FAILED);
+        assert_eq!(check("https://127.0.0.1:1").await, exit::FAILED);
+        assert_eq!(check("ftp://127.0.0.1:1").await, exit::FAILED);
+    }
+
+    #[tokio::test]
+    async fn a_file_that_is_no_worker_s_can_not_be_used() {
+        let missing = Path::new("/nonexistent/worker.properties");
+
+        assert_eq!(check(Some(missing), None, None, Duration::from_secs(1)).await, exit::FATAL);
     }
 
     #[test]
     fn an_address_may_leave_out_scheme_port_and_path() {
-        let parts = |url| parts(url).ok();
-        let pair = |a: &str, b: &str| Some((a.to_owned(), b.to_owned()));
-
-        assert_eq!(parts("http://w:1/health/ready"), pair("w:1", "/health/ready"));
-        assert_eq!(parts("localhost"), pair("localhost:8083", "/health"));
-        assert_eq!(parts("http://[::1]:9/"), pair("[::1]:9", "/health"));
+        assert_eq!(address("http://w:1/health/ready"), "http://w:1/health/ready");
+        assert_eq!(address("localhost"), "http://localhost:8083/health");
+        assert_eq!(address("https://[::1]:9/"), "https://[::1]:9/health");
     }
 }

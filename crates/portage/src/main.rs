@@ -47,7 +47,9 @@ fn main() -> ExitCode {
         Command::Config(ConfigCommand::Check { file, connect }) => {
             wait(config::check(&file.file, &file.options.into(), file.output, connect))
         }
-        Command::Health { url, timeout_ms } => health::check(&url, Duration::from_millis(timeout_ms)),
+        Command::Health { worker, url, user, timeout_ms } => {
+            wait(health::check(worker.as_deref(), url, user, Duration::from_millis(timeout_ms)))
+        }
         Command::Completions { shell } => generate::completions(shell),
         Command::Man { dir } => generate::man(dir.as_deref()),
     })

@@ -11,13 +11,22 @@ use connect_runtime::worker_config::{AdminListeners, Listener, WorkerConfig, rea
 use kafka_client::tls::{ClientAuth, ListenerTls};
 use tracing::{info, warn};
 
+use crate::exit;
 use crate::java_options;
 
 const MAIN: &str = "listeners.https.";
 const ADMIN: &str = "admin.listeners.https.";
 
+/// Why nothing is served: the exit code, and the sentence.
+pub(crate) type NotServed = (u8, String);
+
+/// The configuration says what can't be.
+fn unusable(reason: String) -> NotServed {
+    (exit::FATAL, reason)
+}
+
 /// Binds every listener, so that `/health` answers before anything else happens.
-pub(crate) async fn listen(mut config: WorkerConfig) -> Result<(WorkerConfig, Vec<Server>), String> {
+pub(crate) async fn listen(mut config: WorkerConfig) -> Result<(WorkerConfig, Vec<Server>), NotServed> {
     let admin = config.admin_listeners().clone();
     let surface = if admin == AdminListeners::Shared { Surface::All } else { Surface::WithoutAdmin };
     let options = RestOptions {
@@ -27,9 +36,9 @@ pub(crate) async fn listen(mut config: WorkerConfig) -> Result<(WorkerConfig, Ve
             Cors::new(origins, methods)
         },
         response_headers: ResponseHeaders::parse(config.response_headers())
-            .map_err(|error| format!("invalid response.http.headers.config: {error}"))?,
-        basic_auth: basic_auth(&config)?.map(Arc::new),
-        peer_tls: peer_tls(&config)?,
+            .map_err(|error| unusable(format!("invalid response.http.headers.config: {error}")))?,
+        basic_auth: basic_auth(&config).map_err(unusable)?.map(Arc::new),
+        peer_tls: peer_tls(&config).map_err(unusable)?,
         ..RestOptions::default()
     };
     let mut servers = Vec::new();
@@ -46,21 +55,22 @@ pub(crate) async fn listen(mut config: WorkerConfig) -> Result<(WorkerConfig, Ve
             servers.push(bind(&config, &listener, ADMIN, options.clone()).await?);
         }
     }
-    for listener in config.metrics_listeners().map_err(|error| error.to_string())? {
+    for listener in config.metrics_listeners().map_err(|error| unusable(error.to_string()))? {
         servers.push(bind_metrics(&listener).await?);
     }
     Ok((config, servers))
 }
 
 /// A port that monitoring may reach where the REST API is closed, such as the 9404 that Strimzi's pod monitors ask.
-async fn bind_metrics(listener: &Listener) -> Result<Server, String> {
+async fn bind_metrics(listener: &Listener) -> Result<Server, NotServed> {
     if listener.https {
-        return Err("portage.metrics.listeners: https is not supported; use http".to_owned());
+        return Err(unusable("portage.metrics.listeners: https is not supported; use http".to_owned()));
     }
     let (host, port) = listener.bind_address();
     let bound = connect_rest::bind(&host, port).await;
     let server = bound.map_err(|error| {
-        format!("cannot listen on {host}:{port}: {error}; change portage.metrics.listeners or end what holds the port")
+        let remedy = "change portage.metrics.listeners or end what holds the port";
+        (exit::NOT_STARTED, format!("cannot listen on {host}:{port}: {error}; {remedy}"))
     })?;
     info!(address = %server.address(), "metrics are served");
     Ok(server.with_options(RestOptions { surface: Surface::Metrics, ..RestOptions::default() }))
@@ -80,17 +90,18 @@ async fn bind(
     listener: &Listener,
     prefix: &str,
     options: RestOptions,
-) -> Result<Server, String> {
+) -> Result<Server, NotServed> {
     let (host, port) = listener.bind_address();
     let server = connect_rest::bind(&host, port)
         .await
         .map_err(|error| {
-            format!("cannot listen on {host}:{port}: {error}; change listeners or end what holds the port")
+            let remedy = "change listeners or end what holds the port";
+            (exit::NOT_STARTED, format!("cannot listen on {host}:{port}: {error}; {remedy}"))
         })?
         .with_options(options.clone());
     info!(address = %server.address(), scheme = listener.scheme(), "REST API listens");
     let (server, asks_for_certificates) = if listener.https {
-        let (tls, client_auth) = tls(config, prefix)?;
+        let (tls, client_auth) = tls(config, prefix).map_err(unusable)?;
         let source = TlsSource::new(move || tls.server().map_err(std::io::Error::other));
         (server.with_tls(source), client_auth == ClientAuth::Required)
     } else {

@@ -51,9 +51,9 @@ pub(crate) async fn run(
     }
     let (config, servers) = match listen(config).await {
         Ok(bound) => bound,
-        Err(error) => {
-            error!("cannot listen; change listeners or free the port: {error}");
-            return exit::NOT_STARTED;
+        Err((code, error)) => {
+            error!("the REST API can't be served; see to this and start again: {error}");
+            return code;
         }
     };
     let mut signals = match Signals::new() {
@@ -98,7 +98,10 @@ pub(crate) async fn run(
 }
 
 /// The worker's keys: the command line wins over the environment, and that over the file.
-fn properties(file: Option<&Path>, set: Vec<(String, String)>) -> Result<BTreeMap<String, String>, WorkerConfigError> {
+pub(crate) fn properties(
+    file: Option<&Path>,
+    set: Vec<(String, String)>,
+) -> Result<BTreeMap<String, String>, WorkerConfigError> {
     let mut properties = file.map(read_properties).transpose()?.unwrap_or_default();
     properties.extend(environment());
     properties.extend(set);

@@ -141,7 +141,6 @@ async fn front(
     mirroring: &Mirroring,
     configs: &mut Vec<(&Flow, WorkerConfig)>,
 ) -> Result<(Vec<Server>, Option<Node>), (u8, String)> {
-    let unbound = |error| (exit::NOT_STARTED, error);
     match &mirroring.front {
         Front::Nothing => Ok((Vec::new(), None)),
         Front::Internal(rest) => {
@@ -149,15 +148,15 @@ async fn front(
             let mut properties = flow.worker.to_config();
             properties.extend(rest.clone());
             let config = WorkerConfig::from_properties(properties).map_err(|error| (exit::FATAL, error.to_string()))?;
-            let (config, servers) = listen(config).await.map_err(unbound)?;
-            let tls = peer_tls(&config).map_err(unbound)?;
+            let (config, servers) = listen(config).await?;
+            let tls = peer_tls(&config).map_err(|error| (exit::FATAL, error))?;
             let node = Node { url: config.advertised_url(), name: config.worker_id().to_string(), tls };
             Ok((servers, Some(node)))
         }
         Front::Public => {
             let (mut bound, mut all) = (Vec::new(), Vec::new());
             for (flow, config) in configs.drain(..) {
-                let (config, servers) = listen(config).await.map_err(unbound)?;
+                let (config, servers) = listen(config).await?;
                 bound.push((flow, config));
                 all.extend(servers);
             }
