@@ -84,7 +84,7 @@ async fn a_worker_that_was_frozen_writes_nothing_more_when_it_wakes_up() {
     run(workers[0].rest(), name, &config).await;
     let seen = committed(name, 100).await.len();
     let path = format!("/connectors/{name}/status");
-    let task_of = |status: &serde_json::Value| status["tasks"][0]["worker_id"].as_str().unwrap_or_default().to_owned();
+    let task_of = |status: &Value| status["tasks"][0]["worker_id"].as_str().unwrap_or_default().to_owned();
     let status = shows(workers[0].rest(), &path, "its task", |status| !task_of(status).is_empty()).await;
     let id = |worker: &Worker| worker.rest().url().replace("http://", "");
     let (zombie, heir) = match id(&workers[0]) == task_of(&status) {

@@ -9,12 +9,16 @@
 //! - A worker that is to guard itself with what it can't use does not start.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use harness::{
     Certificates, Response, Rest, Runtime, Worker, WorkerConfig, clusters, eventually, free_port, workspace,
 };
+use p12_keystore::{Certificate, KeyStore, KeyStoreEntry, PrivateKey, PrivateKeyChain};
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::lifecycle::{Config, SOON, runs, shows};
 
@@ -51,8 +55,12 @@ async fn guarded() -> &'static Guarded {
             std::fs::write(&users, "ann=secret\n").unwrap();
             let addresses = [(), ()].map(|()| format!("127.0.0.1:{}", free_port()));
             let admin = format!("127.0.0.1:{}", free_port());
-            let group = mutual_tls("guarded", &certificates)
-                .await
+            let group = WorkerConfig::new(&clusters().await.target, "guarded")
+                .with("listeners.https.ssl.client.auth", "required")
+                .with("listeners.https.ssl.keystore.type", "PEM")
+                .with("listeners.https.ssl.keystore.location", &certificates.path("broker.pem"))
+                .with("listeners.https.ssl.truststore.type", "PEM")
+                .with("listeners.https.ssl.truststore.location", &certificates.path("ca.pem"))
                 .with("rest.extension.classes", EXTENSION)
                 .with("portage.rest.jaas.file", &jaas.display().to_string());
             let listens = |address: &str| group.clone().with("listeners", &format!("https://{address}"));
@@ -67,16 +75,6 @@ async fn guarded() -> &'static Guarded {
             guarded
         })
         .await
-}
-
-/// A group whose workers show each other certificates.
-async fn mutual_tls(name: &str, certificates: &Certificates) -> WorkerConfig {
-    WorkerConfig::new(&clusters().await.target, name)
-        .with("listeners.https.ssl.client.auth", "required")
-        .with("listeners.https.ssl.keystore.type", "PEM")
-        .with("listeners.https.ssl.keystore.location", &certificates.path("broker.pem"))
-        .with("listeners.https.ssl.truststore.type", "PEM")
-        .with("listeners.https.ssl.truststore.location", &certificates.path("ca.pem"))
 }
 
 fn status(answer: &Response) -> u16 {
@@ -208,11 +206,45 @@ async fn the_health_check_goes_in_with_the_worker_s_file_and_a_password() {
     assert_eq!(health(&["--url", &url, "--user", "ann"], "secret"), Some(1));
 }
 
+const STORE_PASSWORD: &str = "stores";
+
+/// Key and trust store in the one form that Java's REST API and ours both read.
+fn java_stores(folder: &Path, certificates: &Certificates) -> (String, String) {
+    let der = |pem: &str| -> Vec<Certificate> {
+        let chain = CertificateDer::pem_slice_iter(pem.as_bytes());
+        chain.map(|certificate| Certificate::from_der(&certificate.unwrap()).unwrap()).collect()
+    };
+    let write = |name: &str, alias: &str, entry: KeyStoreEntry| {
+        let mut store = KeyStore::new();
+        store.add_entry(alias, entry);
+        let path = folder.join(name);
+        std::fs::write(&path, store.writer(STORE_PASSWORD).write().unwrap()).unwrap();
+        path.display().to_string()
+    };
+    let key = PrivateKeyDer::from_pem_slice(certificates.broker.key.as_bytes()).unwrap();
+    let key = PrivateKey::from_der(key.secret_der()).unwrap();
+    let chain = PrivateKeyChain::new("worker", key, der(&certificates.broker.certificate));
+    let ca = der(&certificates.ca).remove(0);
+    (
+        write("keys.p12", "worker", KeyStoreEntry::PrivateKeyChain(chain)),
+        write("trust.p12", "ca", KeyStoreEntry::Certificate(ca)),
+    )
+}
+
 #[tokio::test]
 async fn a_java_worker_and_ours_ask_each_other_over_https() {
     let pair = clusters().await;
-    let certificates = Certificates::write_into(&workspace::service_dir("guarded-mixed"));
-    let group = mutual_tls("guarded-mixed", &certificates).await;
+    let folder = workspace::service_dir("guarded-mixed");
+    let certificates = Certificates::write_into(&folder);
+    let (keys, trust) = java_stores(&folder, &certificates);
+    let group = WorkerConfig::new(&pair.target, "guarded-mixed")
+        .with("listeners.https.ssl.client.auth", "required")
+        .with("listeners.https.ssl.keystore.type", "PKCS12")
+        .with("listeners.https.ssl.keystore.location", &keys)
+        .with("listeners.https.ssl.keystore.password", STORE_PASSWORD)
+        .with("listeners.https.ssl.truststore.type", "PKCS12")
+        .with("listeners.https.ssl.truststore.location", &trust)
+        .with("listeners.https.ssl.truststore.password", STORE_PASSWORD);
     let addresses = [(), ()].map(|()| format!("127.0.0.1:{}", free_port()));
     let listens = |address: &str| group.clone().with("listeners", &format!("https://{address}"));
     let _workers = [listens(&addresses[0]).spawn(Runtime::Java), listens(&addresses[1]).spawn(Runtime::Portage)];
