@@ -61,6 +61,9 @@ impl AclFilter {
     };
 }
 
+/// What one filter has deleted.
+type Deleted = Result<Vec<AclBinding>, BrokerError>;
+
 impl Admin {
     /// The ACLs that `filter` lets through.
     ///
@@ -133,10 +136,7 @@ impl Admin {
 
     /// Deletes every ACL that one of `filters` lets through. Results are in the order of `filters`:
     /// the ACLs that were deleted.
-    pub fn delete_acls<'a>(
-        &'a self,
-        filters: &'a [AclFilter],
-    ) -> BoxFuture<'a, Result<Vec<Result<Vec<AclBinding>, BrokerError>>, ClientError>> {
+    pub fn delete_acls<'a>(&'a self, filters: &'a [AclFilter]) -> BoxFuture<'a, Result<Vec<Deleted>, ClientError>> {
         Box::pin(async move {
             self.cluster
                 .retry("DeleteAcls", self.deadline(), || async {

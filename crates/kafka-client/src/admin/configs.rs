@@ -98,12 +98,15 @@ impl ConfigResource {
     }
 }
 
+/// A whole configuration, entries by name.
+type ConfigEntries = BTreeMap<String, ConfigEntry>;
+
 impl Admin {
     /// The whole configurations of `resources`, entries by name.
     pub fn describe_configs<'a>(
         &'a self,
         resources: &'a [ConfigResource],
-    ) -> BoxFuture<'a, Result<Results<ConfigResource, BTreeMap<String, ConfigEntry>>, ClientError>> {
+    ) -> BoxFuture<'a, Result<Results<ConfigResource, ConfigEntries>, ClientError>> {
         Box::pin(async move {
             let items = resources.iter().map(|resource| (resource.clone(), ()));
             let mut batch = Batch::new(self, "DescribeConfigs", items);

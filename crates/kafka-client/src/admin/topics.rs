@@ -58,7 +58,7 @@ impl Admin {
     pub fn describe_topics<'a>(
         &'a self,
         names: &'a [&'a str],
-    ) -> BoxFuture<'a, Result<BTreeMap<String, Result<TopicInfo, BrokerError>>, ClientError>> {
+    ) -> BoxFuture<'a, Result<Results<String, TopicInfo>, ClientError>> {
         Box::pin(async move {
             let deadline = self.deadline();
             let metadata =

@@ -31,7 +31,7 @@ pub(crate) struct Credentials {
 enum Kind {
     Plain { username: Secret, password: Secret },
     Scram(scram::Scram),
-    OAuth(oauth::TokenSource),
+    OAuth(Box<oauth::TokenSource>),
 }
 
 impl Credentials {
@@ -58,7 +58,7 @@ impl Credentials {
             }
             Mechanism::ScramSha256 => scram(scram::Hash::Sha256)?,
             Mechanism::ScramSha512 => scram(scram::Hash::Sha512)?,
-            Mechanism::OAuthBearer => Kind::OAuth(oauth::TokenSource::new(jaas, &sasl.oauth)?),
+            Mechanism::OAuthBearer => Kind::OAuth(Box::new(oauth::TokenSource::new(jaas, &sasl.oauth)?)),
         };
         Ok(Credentials { mechanism: sasl.mechanism, kind })
     }

@@ -38,7 +38,7 @@ pub(super) struct TokenSource {
 pub(super) enum Origin {
     Unsecured { claims: Map<String, Value>, lifetime_s: f64 },
     File(PathBuf),
-    Endpoint(Endpoint),
+    Endpoint(Box<Endpoint>),
     Given(Secret),
 }
 
@@ -78,7 +78,7 @@ impl TokenSource {
         let key = "sasl.oauthbearer.token.endpoint.url";
         let origin = match Url::parse(url).map_err(|reason| ConfigError::invalid(key, url, reason))? {
             Url::File(path) => Origin::File(path),
-            Url::Http(url) => Origin::Endpoint(Endpoint {
+            Url::Http(url) => Origin::Endpoint(Box::new(Endpoint {
                 url,
                 basic: Some((
                     oauth
@@ -105,7 +105,7 @@ impl TokenSource {
                 urlencode: oauth.header_urlencode,
                 tls: None,
                 lifetime_max: None,
-            }),
+            })),
         };
         Ok(TokenSource { origin, extensions: extensions("extension_"), cached: Default::default() })
     }

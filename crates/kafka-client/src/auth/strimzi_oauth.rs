@@ -76,14 +76,14 @@ pub(super) fn origin(jaas: &Jaas, allowed: impl Fn(&str) -> Result<(), ConfigErr
         form.extend(option(name).map(|value| (name, value.into())));
     }
     let lifetime_max = option("max.token.expiry.seconds").and_then(|text| text.expose().trim().parse().ok());
-    Ok(Origin::Endpoint(Endpoint {
+    Ok(Origin::Endpoint(Box::new(Endpoint {
         url,
         basic,
         form,
         urlencode: false,
         tls: Some(Tls::new(own_tls(jaas)?)),
         lifetime_max: lifetime_max.filter(|seconds| *seconds > 0).map(Duration::from_secs),
-    }))
+    })))
 }
 
 /// `oauth.ssl.*` as Kafka's `ssl.*`.
