@@ -29,7 +29,8 @@ fn main() {
 fn all() -> Vec<(&'static str, Hot)> {
     let (large, default) = (batch(128, Codec::None), batch(16, Codec::None));
     let lz4 = batch(16, Codec::Lz4);
-    let (one_record, eight): (Vec<_>, Vec<_>) = ((0..100).map(|_| batch(1, Codec::None)).collect(), vec![default.clone(); 8]);
+    let (one_record, eight): (Vec<_>, Vec<_>) =
+        ((0..100).map(|_| batch(1, Codec::None)).collect(), vec![default.clone(); 8]);
     let fetched = Bytes::from(vec![default.as_bytes().clone(); 64].concat());
     let records = records(16);
     let limits = DecodeLimits::default();

@@ -326,7 +326,10 @@ mod tests {
         let ([first, second], cut) = whole.clone().cut(halves);
 
         assert_eq!(cut, Some(8));
-        assert_eq!((units(&[first.clone()]), units(&[second.clone()])), (vec![7, 8], vec![8, 9]));
+        assert_eq!(
+            (units(std::slice::from_ref(&first)), units(std::slice::from_ref(&second))),
+            (vec![7, 8], vec![8, 9])
+        );
         let again: Vec<_> = first.acked_at(100).into_iter().chain(second.acked_at(103)).collect();
         let runs =
             |acked: Vec<(UnitId, Vec<AckedRun>)>| acked.into_iter().flat_map(|(_, runs)| runs).collect::<Vec<_>>();
@@ -348,7 +351,7 @@ mod tests {
 
         lane.settle(numbers[0], Settled::Acked(Some(0)));
         let (released, merged) = lane.release(usize::MAX).unwrap();
-        assert_eq!((units(&[released.sent.clone()]), merged), (vec![5], 0));
+        assert_eq!((units(std::slice::from_ref(&released.sent)), merged), (vec![5], 0));
         assert!(!lane.holds(&released));
         lane.lined_up();
         assert!(lane.release(usize::MAX).is_none());
