@@ -4,6 +4,7 @@
 //! - A group at the end of a topic of which retention has left a part is at the end of the copy, and groups in between read
 //!   the same next record on both sides; Java's `RemoteClusterUtils` reads the same offsets from our checkpoints.
 //! - So it is for every offset of a topic with transactions, aborted ones among them.
+//! - And for offsets of a backlog of batches of one record each, which cross merged, each record as it was.
 //! - And for every offset of a topic that has been compacted, transacted and cut; what MirrorMaker's own rule makes of it is
 //!   printed beside it.
 //! - A partition without records, from the beginning or since retention, has its end, too.
@@ -231,6 +232,46 @@ async fn the_ends_of_partitions_without_records() {
         if offsets == [(0, 7), (1, 0), (2, 0)] { Ok(()) } else { Err(format!("{offsets:?}")) }
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_backlog_of_single_records_crosses_merged_and_every_record_and_offset_is_where_it_should_be() {
+    let pair = clusters().await;
+    let flow = Flow::new("merged", worker().await).await;
+    pair.source.create_topic(&flow.topic(), 1).await;
+    let record = |i: i64| {
+        let record = Record::new(format!("key {i}"), format!("value {i}")).at(1_700_000_000_000 - i * 7 % 1_000);
+        if i % 3 == 0 { record.header("i", i.to_string()).null_header("i") } else { record }
+    };
+    let send = async |codec: &str, numbers: std::ops::Range<i64>| {
+        let producer = pair.source.producer().codec(codec).config("batch.size", "1").open().await;
+        producer.send(&flow.topic(), 0, &numbers.map(record).collect::<Vec<_>>()).await;
+    };
+    send("none", 0..1_500).await;
+    send("lz4", 1_500..2_000).await;
+    let transactional = pair.source.producer().transactional("merged-producer").config("batch.size", "1").open().await;
+    transactional.begin().await;
+    transactional.send(&flow.topic(), 0, &(2_000..2_040).map(record).collect::<Vec<_>>()).await;
+    transactional.commit().await;
+    send("none", 2_040..2_500).await;
+    // One more offset than records: the marker of the transaction.
+    let offsets =
+        [0, 1, 4, 5, 6, 700, 1_499, 1_500, 1_501, 1_999, 2_000, 2_039, 2_040, 2_041, 2_042, 2_300, 2_500, 2_501];
+    flow.commit_each(&offsets).await;
+
+    flow.mirror(2_500).await;
+    flow.checkpoint().await;
+
+    let batches = pair.target.batches(&flow.remote(), 0).await;
+    assert!(batches.iter().all(|batch| batch.valid && batch.timestamp_type == "CreateTime"));
+    assert!(batches.iter().any(|batch| batch.codec == "lz4" && batch.count > 1));
+    assert!(batches.len() < 500, "{} batches for 2,500 of the source", batches.len());
+    let records = async |cluster: &KafkaCluster, topic: &str| -> Vec<Record> {
+        cluster.consume(topic).await.into_iter().map(|read| read.record).collect()
+    };
+    assert!(records(&pair.source, &flow.topic()).await == records(&pair.target, &flow.remote()).await);
+    flow.reaches(&flow.group(2_501), 2_500).await;
+    flow.next_records_agree(&offsets).await;
 }
 
 #[tokio::test]
