@@ -38,6 +38,10 @@ pub(super) struct Worker {
     pub(super) joined_at: u64,
     pub(super) heard_of_coordinator: u64,
     pub(super) told_unknown: bool,
+    /// The claim to the config topic that its leader's producer holds.
+    pub(super) claim: Option<u64>,
+    /// What it writes to the config topic arrives in order: not before this.
+    pub(super) config_write_at: u64,
     pub(super) config_position: i64,
     pub(super) status_position: usize,
     pub(super) status_ready: bool,
@@ -87,6 +91,8 @@ impl World {
             joined_at: 0,
             heard_of_coordinator: self.now,
             told_unknown: false,
+            claim: None,
+            config_write_at: 0,
             config_position: 0,
             status_position: 0,
             status_ready: false,

@@ -1,17 +1,57 @@
-//! A worker's way to the topics, as its shell goes it.
+//! A worker's way to the topics, as its shell goes it: what only the leader may write is fenced where the world is exactly-once.
 
 use super::world::{Happening, World};
 use crate::HerderError;
 use crate::event::Event;
 use crate::ids::{ConfigOffset, OpId};
+use crate::settings::ExactlyOnce;
 
 impl World {
-    pub(super) fn append(&mut self, index: usize, op: OpId, records: Vec<(String, Option<String>)>) {
+    /// A request to the config topic sets out. It comes late now and then, and arrives even if its worker does not live to
+    /// see it; but the requests of one worker stay in order.
+    pub(super) fn to_config_topic(&mut self, index: usize, request: Happening) {
+        let delay_ms = match self.random.below(100) {
+            0..12 if self.faults.on => self.random.between(1_000, 25_000),
+            12..15 => self.random.between(0, 2_000),
+            _ => self.random.between(0, 30),
+        };
+        let at = (self.now + delay_ms).max(self.workers[index].config_write_at);
+        self.workers[index].config_write_at = at;
+        self.later(index, at - self.now, request);
+    }
+
+    /// A leader takes the right to write the config topic (KIP-618).
+    pub(super) fn claim(&mut self, index: usize) {
+        let claim = (!self.workers[index].topics_cut_off).then(|| self.config.claim());
+        self.say(&self.name(index), || format!("* claims the config topic: {claim:?}"));
+        self.workers[index].claim = claim;
+    }
+
+    pub(super) fn append(&mut self, index: usize, op: OpId, records: Vec<(String, Option<String>)>, privileged: bool) {
         let failed = || Err(HerderError::Internal("the config topic does not answer".to_owned()));
         let cut_off = self.workers[index].topics_cut_off;
         if cut_off && self.random.chance(50) {
+            self.workers[index].claim = None;
             self.later(index, 3_000, Happening::Event(Event::ConfigWritten { op, result: failed() }));
             return;
+        }
+        if privileged && self.exactly_once != ExactlyOnce::Disabled {
+            match self.workers[index].claim {
+                // The writer claims anew, a while after the failure.
+                None => {
+                    self.claim(index);
+                    self.later(index, 250, Happening::Append { op, records, privileged });
+                    return;
+                }
+                Some(claim) if !self.config.is_newest(claim) => {
+                    self.say(&self.name(index), || "* is fenced from the config topic".to_owned());
+                    self.totals.fenced_writes += 1;
+                    self.workers[index].claim = None;
+                    self.event(index, Event::ConfigWritten { op, result: failed() });
+                    return;
+                }
+                Some(_) => {}
+            }
         }
         for (key, _) in &records {
             self.say("--", || format!("+ {key}"));

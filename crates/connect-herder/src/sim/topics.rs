@@ -17,9 +17,22 @@ pub(super) struct Record {
 pub(super) struct ConfigTopic {
     records: Vec<Record>,
     next_offset: i64,
+    /// How often the right to write as leader has been claimed. Who holds an older claim is fenced.
+    claims: u64,
 }
 
 impl ConfigTopic {
+    /// Someone takes the leaders' transactional id over.
+    pub(super) fn claim(&mut self) -> u64 {
+        self.claims += 1;
+        self.claims
+    }
+
+    /// Whether nobody has claimed the right since.
+    pub(super) fn is_newest(&self, claim: u64) -> bool {
+        self.claims == claim
+    }
+
     /// Appends a batch. Answers with the position after its last record.
     pub(super) fn append(&mut self, batch: Vec<(String, Option<String>)>, random: &mut Random) -> i64 {
         for (key, value) in batch {

@@ -36,6 +36,8 @@ pub(super) struct Totals {
     pub(super) config_records: u64,
     /// Tasks that a new set of task configs did not change.
     pub(super) unchanged: u64,
+    /// Writes of leaders that had been overtaken.
+    pub(super) fenced_writes: u64,
     digest: u64,
 }
 
@@ -48,6 +50,7 @@ impl AddAssign for Totals {
         self.faults += other.faults;
         self.config_records += other.config_records;
         self.unchanged += other.unchanged;
+        self.fenced_writes += other.fenced_writes;
         self.digest ^= other.digest;
     }
 }
@@ -64,7 +67,9 @@ pub(super) enum Happening {
     /// A worker's request arrives at the coordinator.
     Group(Request),
     /// A worker's batch arrives at the config topic.
-    Append { op: OpId, records: Vec<(String, Option<String>)> },
+    Append { op: OpId, records: Vec<(String, Option<String>)>, privileged: bool },
+    /// A leader's claim arrives at the config topic.
+    Claim,
     /// What is new in the topics arrives at a worker.
     Pull,
     /// A worker's patience with a read to the end is over.
@@ -102,8 +107,12 @@ impl World {
     pub(super) fn new(seed: u64, print: bool) -> Self {
         let mut random = Random::new(seed);
         let delay_max_ms = *random.pick(&[0, 5_000, 20_000]).unwrap_or(&0);
-        let exactly_once = if random.chance(30) { ExactlyOnce::Enabled } else { ExactlyOnce::Disabled };
-        let count = random.between(1, 4) as usize;
+        let exactly_once = match random.below(10) {
+            0..3 => ExactlyOnce::Enabled,
+            3 => ExactlyOnce::Preparing,
+            _ => ExactlyOnce::Disabled,
+        };
+        let count = if random.chance(10) { random.between(5, 8) } else { random.between(1, 4) } as usize;
         let eager = random.chance(15);
         let mut world = Self {
             now: 0,
@@ -208,13 +217,15 @@ impl World {
             return;
         }
         // What has left a worker goes on without it.
-        let outside = matches!(happening, Happening::Group(_) | Happening::Append { .. });
+        let outside = matches!(happening, Happening::Group(_) | Happening::Append { .. } | Happening::Claim);
         if worker.frozen && !outside {
             worker.frozen_inbox.push_back(happening);
             return;
         }
         match happening {
             Happening::Event(event) => self.apply(index, event),
+            // An earlier one has been set since, and has come.
+            Happening::Wake if worker.wake_at.is_none_or(|at| at > self.now) => {}
             Happening::Wake => {
                 worker.wake_at = None;
                 worker.idle_wakes =
@@ -228,7 +239,8 @@ impl World {
             }
             Happening::Heartbeat => self.heartbeat(index),
             Happening::Group(request) => self.group_request(index, request),
-            Happening::Append { op, records } => self.append(index, op, records),
+            Happening::Append { op, records, privileged } => self.append(index, op, records, privileged),
+            Happening::Claim => self.claim(index),
             Happening::Pull => self.pull(index),
             Happening::ReadTimeout(op) => self.read_timeout(index, op),
             Happening::Instance(progress) => self.instance_progress(index, progress),
@@ -316,7 +328,10 @@ impl World {
                     }
                 }
             }
-            Action::WriteConfig { op, records, .. } => self.message(index, Happening::Append { op, records }),
+            Action::WriteConfig { op, records, privileged } => {
+                self.to_config_topic(index, Happening::Append { op, records, privileged });
+            }
+            Action::ClaimConfigWrites => self.to_config_topic(index, Happening::Claim),
             Action::ReadConfigToEnd { op, timeout_ms } => {
                 let end = self.config.last();
                 self.workers[index].reads.push((op, end));
@@ -334,8 +349,7 @@ impl World {
             }
             Action::Stopped => self.stopped(index),
             Action::Fail { reason } => panic!("{} can't go on: {reason}", self.name(index)),
-            // The topic of this world takes writes from whoever thinks that it leads, which is worse.
-            Action::ClaimConfigWrites | Action::SetLoggerLevel { .. } => {}
+            Action::SetLoggerLevel { .. } => {}
             other => self.perform_work(index, other),
         }
     }
