@@ -1,6 +1,9 @@
 //! Three workers, and what becomes of the group when something breaks.
 //!
+//! - A follower is killed, and then the leader: all work runs elsewhere after session time-out and delay, nothing is lost.
+//! - A worker that is told to stop hands its work over at once, whatever `scheduled.rebalance.max.delay.ms` says.
 //! - The leader is killed while it writes configs: what it has acknowledged is there, and all workers agree on the rest.
+//! - The group's coordinator moves to another broker: no task is restarted, nothing is mirrored twice.
 //! - A worker that is frozen for longer than its session loses its work to the others, and does not get in their way when
 //!   it wakes up: nothing is lost, and in the end everything runs once.
 //! - A rebalance does not restart the tasks that stay where they are.
@@ -8,7 +11,7 @@
 //! - A connector whose source never answers keeps nobody else waiting, and can be deleted.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use harness::{KafkaCluster, Rest, Runtime, Signal, Worker, WorkerConfig, clusters, eventually, lab};
 use serde_json::{Value, json};
@@ -39,6 +42,113 @@ async fn run_by(rest: &Rest, name: &str, who: &[&Worker]) -> Value {
 /// How often a worker has started a task, by its log.
 fn task_starts(worker: &Worker) -> usize {
     worker.process().log().matches("task started").count()
+}
+
+/// Waits until all that was written has arrived, each record first in its turn; gives what has arrived.
+async fn all_arrive(target: &KafkaCluster, topic: &str, written: usize) -> Vec<String> {
+    eventually("everything has arrived", SOON, async || {
+        let values = arrive(target, topic, 0, written).await;
+        let first = first_occurrences(&values);
+        if first == Runs::once(written) { Ok(values) } else { Err(format!("{first:?} of {written}")) }
+    })
+    .await
+}
+
+/// How long it takes from now until these workers run all of a connector.
+async fn taken_over(what: &str, rest: &Rest, name: &str, who: &[&Worker]) {
+    let since = Instant::now();
+    run_by(rest, name, who).await;
+    println!("{what}: {} ms", since.elapsed().as_millis());
+}
+
+#[tokio::test]
+async fn the_work_of_killed_workers_runs_elsewhere_and_loses_nothing() {
+    let pair = clusters().await;
+    pair.source.create_topic("killing-orders", 3).await;
+    let [leader, one, two] = three(&pair.target, "killing").await;
+    let config = Config::mirror("killing", &pair.source, &pair.target, "killing-orders").with("tasks.max", "3");
+    run(leader.rest(), "killing", &config).await;
+    run_by(leader.rest(), "killing", &[&leader, &one, &two]).await;
+    let stream = Stream::start(&pair.source, "killing-orders").await;
+
+    one.process().kill();
+    taken_over("a follower killed, session 3,000 ms, delay 0", leader.rest(), "killing", &[&leader, &two]).await;
+    leader.process().kill();
+    taken_over("the leader killed, session 3,000 ms, delay 0", two.rest(), "killing", &[&two]).await;
+
+    let written = stream.stop().await;
+    all_arrive(&pair.target, "killing.killing-orders", written).await;
+}
+
+#[tokio::test]
+async fn a_worker_that_is_told_to_stop_hands_over_at_once() {
+    let pair = clusters().await;
+    pair.source.create_topic("handed-orders", 3).await;
+    // Kafka's own defaults: a lost worker is waited for five minutes.
+    let group = WorkerConfig::new(&pair.target, "handed")
+        .with("session.timeout.ms", "10000")
+        .with("heartbeat.interval.ms", "3000")
+        .with("scheduled.rebalance.max.delay.ms", "300000");
+    let leader = group.start(Runtime::Portage).await;
+    let (one, two) = tokio::join!(group.start(Runtime::Portage), group.start(Runtime::Portage));
+    let config = Config::mirror("handed", &pair.source, &pair.target, "handed-orders").with("tasks.max", "3");
+    run(leader.rest(), "handed", &config).await;
+    run_by(leader.rest(), "handed", &[&leader, &one, &two]).await;
+    let stream = Stream::start(&pair.source, "handed-orders").await;
+
+    for (what, leaving, staying) in [("a follower", &one, vec![&leader, &two]), ("the leader", &leader, vec![&two])] {
+        let since = Instant::now();
+        leaving.process().signal(Signal::Term);
+        run_by(two.rest(), "handed", &staying).await;
+        let taken = since.elapsed().as_millis();
+        assert_eq!(leaving.process().wait(SOON).await.code(), Some(0));
+        let ended = since.elapsed().as_millis();
+        println!("{what} told to stop: work elsewhere after {taken} ms, seen to have ended after {ended} ms");
+    }
+
+    let written = stream.stop().await;
+    let mirrored = all_arrive(&pair.target, "handed.handed-orders", written).await;
+    assert_eq!(mirrored.len(), written, "what is stopped in order repeats nothing");
+}
+
+#[tokio::test]
+async fn a_coordinator_that_moves_disturbs_nobody() {
+    let lab = lab().await;
+    let target = lab.cluster("moving-target").brokers(2).start().await;
+    let pair = clusters().await;
+    pair.source.create_topic("moving-orders", 1).await;
+    let [leader, one, two] = three(&target, "moving").await;
+    let config = Config::mirror("moving", &pair.source, &target, "moving-orders");
+    run(leader.rest(), "moving", &config).await;
+    let workers = [&leader, &one, &two];
+    let starts = || workers.map(task_starts);
+    let stream = Stream::start(&pair.source, "moving-orders").await;
+    let before = starts();
+
+    let offsets = target.topic("__consumer_offsets").await;
+    let partition =
+        i32::try_from(java_hash("moving").unsigned_abs() % u32::try_from(offsets.partitions.len()).unwrap());
+    let partition = partition.unwrap();
+    let now = offsets.partitions[usize::try_from(partition).unwrap()].leader;
+    target.move_partition("__consumer_offsets", partition, &[3 - now]).await;
+    eventually("the coordinator has moved", SOON, async || {
+        let leader = target.topic("__consumer_offsets").await.partitions[usize::try_from(partition).unwrap()].leader;
+        if leader == now { Err(format!("{leader} leads")) } else { Ok(()) }
+    })
+    .await;
+    // The group works on: a change that needs a rebalance comes into force.
+    run(one.rest(), "moving-beats", &Config::heartbeat("moving", &target)).await;
+
+    let written = stream.stop().await;
+    let mirrored = all_arrive(&target, "moving.moving-orders", written).await;
+    assert_eq!(mirrored.len(), written, "nothing came twice");
+    let mirror_tasks = starts().iter().sum::<usize>() - before.iter().sum::<usize>();
+    assert_eq!(mirror_tasks, 1, "only the task of the new connector was started");
+}
+
+/// Java's `String.hashCode`, by which groups are dealt to the partitions of `__consumer_offsets`.
+fn java_hash(text: &str) -> i32 {
+    text.encode_utf16().fold(0_i32, |hash, unit| hash.wrapping_mul(31).wrapping_add(i32::from(unit)))
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! The worker's membership in its group: the driver's port on one side, [`GroupMember`] on the other.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use connect_herder::ids::{Generation, MemberId};
 use connect_herder::protocol::PROTOCOL_TYPE;
@@ -11,6 +13,10 @@ use tracing::{debug, warn};
 use crate::driver::ports::GroupRequest;
 use crate::worker_config::WorkerConfig;
 
+/// A member hears with a heartbeat that another one has left, and its work waits until then. So heartbeats are not further
+/// apart than this, also where `heartbeat.interval.ms` (3 s) would have it so.
+const HEARTBEAT_MAX: Duration = Duration::from_secs(1);
+
 /// What the group is told about this worker.
 pub(crate) fn settings(worker: &WorkerConfig) -> GroupSettings {
     GroupSettings {
@@ -18,8 +24,13 @@ pub(crate) fn settings(worker: &WorkerConfig) -> GroupSettings {
         protocol_type: PROTOCOL_TYPE.to_owned(),
         session_timeout: worker.session_timeout(),
         rebalance_timeout: worker.rebalance_timeout(),
-        heartbeat_interval: worker.heartbeat_interval(),
+        heartbeat_interval: heartbeat_interval(worker),
     }
+}
+
+/// How far apart heartbeats are.
+pub(crate) fn heartbeat_interval(worker: &WorkerConfig) -> Duration {
+    worker.heartbeat_interval().min(HEARTBEAT_MAX)
 }
 
 /// Does what the driver asks, in order, and tells it what happens, until the driver is gone.

@@ -12,7 +12,7 @@ use crate::worker_config::WorkerConfig;
 /// The settings of a herder that begins now.
 pub(crate) fn settings(worker: &WorkerConfig, plugins: &PluginRegistry) -> Settings {
     let defaults = Settings::new(worker.worker_id(), worker.advertised_url());
-    let grace = worker.session_timeout().saturating_sub(worker.heartbeat_interval());
+    let grace = worker.session_timeout().saturating_sub(crate::group::heartbeat_interval(worker));
     Settings {
         protocol: Subprotocol::from_config(&worker.connect_protocol()).unwrap_or(defaults.protocol),
         scheduled_rebalance_max_delay_ms: u32::try_from(millis(worker.scheduled_rebalance_max_delay()))

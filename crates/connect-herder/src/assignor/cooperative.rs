@@ -4,6 +4,7 @@
 //!
 //! - gives out what is new, to those with the least;
 //! - takes away what is deleted, and what runs twice (it is new again in the next round);
+//! - gives out at once what a member has stopped and said so, as one does that leaves in order;
 //! - lets lost work wait up to [`Settings::max_delay_ms`] for the member that ran it, since that may only be restarting:
 //!   members with nothing to do that show up meanwhile are *candidates*, and get the lost work in the end;
 //! - takes work away from those with too much. It is given out in the next round, when it has been stopped; members that
@@ -52,8 +53,10 @@ pub(super) fn assign(view: &AssignView, mut memory: Memory, now: Now, settings: 
     let previous = previous_assignment(&memory, view, &active);
 
     let deleted = &previous - &configured;
-    let lost = &(&previous - &active) - &deleted;
-    let created = &(&configured - &previous) - &active;
+    let missing = &(&previous - &active) - &deleted;
+    let released = &units(&view.released).into_iter().collect() & &missing;
+    let lost = &missing - &released;
+    let created = &(&(&configured - &previous) - &active) | &released;
 
     let to_stop = &deleted | &duplicated(&loads);
     for load in &mut loads {

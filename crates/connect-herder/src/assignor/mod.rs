@@ -31,6 +31,9 @@ pub struct AssignView {
     pub generation: Generation,
     /// The last generation of which the leader got its own assignment; [`Generation::NONE`] before the first.
     pub last_completed_generation: Generation,
+    /// Work that whoever had it has stopped since the last round, and has said so: nobody comes back for it. (Java does not
+    /// ask.)
+    pub released: ConnectorsAndTasks,
 }
 
 /// What there is to do, according to the config topic up to an offset.

@@ -42,6 +42,8 @@ pub(super) struct Cluster {
     pub(super) configured: Configured,
     pub(super) memory: Memory,
     pub(super) now: Now,
+    /// What its last owner has said it has stopped.
+    pub(super) released: ConnectorsAndTasks,
     settings: Settings,
     generation: Generation,
     completed: Generation,
@@ -55,6 +57,7 @@ impl Cluster {
             configured: Configured { offset: ConfigOffset(1), connectors: BTreeMap::new() },
             memory: Memory::default(),
             now: Now(1_000),
+            released: ConnectorsAndTasks::default(),
             settings: Settings { max_delay_ms },
             generation: Generation(1_000),
             completed: Generation::NONE,
@@ -124,6 +127,7 @@ impl Cluster {
             configured: self.configured.clone(),
             generation: self.generation,
             last_completed_generation: self.completed,
+            released: self.released.clone(),
         };
         let memory = std::mem::take(&mut self.memory);
         let (round, memory) = assign(Subprotocol::Sessioned, &view, memory, self.now, &self.settings);

@@ -13,6 +13,7 @@ fn view(leader_offset: i64, member_offsets: &[(&str, i64)]) -> AssignView {
         configured: Configured { offset: ConfigOffset(leader_offset), connectors: [("a".into(), 1)].into() },
         generation: Generation(3),
         last_completed_generation: Generation::NONE,
+        released: ConnectorsAndTasks::default(),
     }
 }
 

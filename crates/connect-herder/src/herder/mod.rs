@@ -64,6 +64,9 @@ use statuses::Statements;
 /// How long the first read of the config topic may take (Java: `KafkaBasedLog`, 15 minutes).
 const FIRST_READ_TIMEOUT_MS: u64 = 900_000;
 
+/// How long a worker that has stopped its work waits until the status topic says so.
+const LAST_WORDS_MS: u64 = 1_000;
+
 /// A worker's decisions. See the [module](self).
 #[derive(Debug)]
 pub struct Herder {
@@ -100,6 +103,8 @@ pub struct Herder {
     /// Which set of task configs a task was started from.
     task_generations: BTreeMap<TaskId, Option<u32>>,
     statements: Statements,
+    /// When a worker that has stopped its work leaves at the latest.
+    leave_by: Option<Now>,
     stage: StageLog,
     last_op: u64,
     tick_due: bool,
@@ -153,6 +158,7 @@ impl Herder {
             asks: Vec::new(),
             task_generations: BTreeMap::new(),
             statements: Statements::default(),
+            leave_by: None,
             stage: StageLog::default(),
             last_op: 0,
             tick_due: true,
@@ -270,8 +276,15 @@ impl Herder {
         }
     }
 
+    /// Leaves once everything has stopped and the group can know it: what is known to have stopped, others take over at
+    /// once.
     fn maintain_stop(&mut self) {
-        if self.work.here().next().is_none() {
+        if self.work.here().next().is_some() {
+            return;
+        }
+        let until = *self.leave_by.get_or_insert(Now(self.now.0.saturating_add(LAST_WORDS_MS)));
+        let heard = self.statements.last_words.is_empty() || self.membership.member_id().is_none();
+        if heard || until <= self.now {
             self.phase = Phase::Stopped;
             self.out.extend([Action::Leave, Action::Stopped]);
         }
@@ -311,7 +324,7 @@ impl Herder {
         if self.tick_due {
             return Some(self.now);
         }
-        let always = [self.replies.next_timeout()];
+        let always = [self.replies.next_timeout(), self.leave_by.filter(|_| self.phase == Phase::Stopping)];
         let working = [
             self.membership.next_timeout(),
             self.coordinator_deadline(),

@@ -10,10 +10,11 @@ use crate::assignor::{self, AssignView, Configured};
 use crate::catch_up::AfterFailure;
 use crate::error::HerderError;
 use crate::event::GroupEvent;
-use crate::ids::{Generation, MemberId, Now};
+use crate::ids::{Generation, MemberId, Now, TaskId};
 use crate::membership::Next;
 use crate::protocol::{Assignment, AssignmentError, ConnectorsAndTasks, Subprotocol, WorkerMetadata};
 use crate::settings::ExactlyOnce;
+use crate::status_log::{State, Status};
 use crate::work::Unit;
 
 impl Herder {
@@ -90,6 +91,7 @@ impl Herder {
             configured: Configured::from(&self.config),
             generation,
             last_completed_generation: self.membership.last_completed(),
+            released: self.released_work(),
         };
         let memory = std::mem::take(&mut self.leadership.memory);
         let (round, memory) = assignor::assign(protocol, &view, memory, self.now, &self.assignor_settings());
@@ -112,6 +114,21 @@ impl Herder {
             // Only a name of more than 32,767 bytes can't be written; then nobody can be told about it.
             .map(|(id, assignment)| (id, assignment.encode(protocol).unwrap_or_default()))
             .collect()
+    }
+
+    /// Work of the last round that its owner has stopped since, by the status topic.
+    fn released_work(&self) -> ConnectorsAndTasks {
+        let last = self.membership.last_completed();
+        let released = |status: &Status| status.state == State::Unassigned && status.generation == last;
+        let mut work = ConnectorsAndTasks::default();
+        for name in self.status.connectors() {
+            if self.status.connector(name).is_some_and(released) {
+                work.connectors.push(name.clone());
+            }
+            let tasks = self.status.tasks(name).iter().filter(|(_, status)| released(status));
+            work.tasks.extend(tasks.map(|(task, _)| TaskId::new(name.clone(), *task)));
+        }
+        work
     }
 
     fn synced(&mut self, generation: Generation, bytes: &[u8]) {
@@ -259,7 +276,7 @@ impl Herder {
         for name in self.status.connectors() {
             let tasks: BTreeSet<u32> = self.config.tasks(name).map(|task| task.task).collect();
             for task in self.status.tasks(name).keys().filter(|task| !tasks.contains(task)) {
-                tombstones.push(Unit::Task(crate::ids::TaskId::new(name.clone(), *task)));
+                tombstones.push(Unit::Task(TaskId::new(name.clone(), *task)));
             }
             if !self.config.contains(name) && self.status.connector(name).is_some() {
                 tombstones.push(Unit::Connector(name.clone()));

@@ -20,6 +20,8 @@ pub(super) struct Statements {
     said: BTreeMap<Unit, Status>,
     /// Units about which the topic says something wrong.
     pub(super) disputed: BTreeSet<Unit>,
+    /// Units of a worker that stops, of which the topic does not say yet that they have.
+    pub(super) last_words: BTreeSet<Unit>,
 }
 
 impl Herder {
@@ -35,9 +37,24 @@ impl Herder {
             StatusRecord::Task { task, status } => (Unit::Task(task), status),
             StatusRecord::Topic { .. } => return,
         };
-        if self.phase == Phase::Working && self.is_wrong(&unit, status.as_ref()) {
-            self.statements.disputed.insert(unit);
+        let mine = status
+            .as_ref()
+            .is_some_and(|status| status.worker_id == self.settings.worker_id && status.state == State::Unassigned);
+        if mine && self.statements.last_words.remove(&unit) {
             self.tick_due = true;
+        }
+        if self.phase != Phase::Working {
+            return;
+        }
+        // With a connector's status those of its tasks are gone, too.
+        let of_connector =
+            |other: &&Unit| status.is_none() && matches!(&unit, Unit::Connector(name) if other.connector() == name);
+        let tasks: Vec<Unit> = self.statements.said.keys().filter(of_connector).cloned().collect();
+        for unit in tasks.into_iter().chain([unit]) {
+            if self.is_wrong(&unit, status.as_ref()) {
+                self.statements.disputed.insert(unit);
+                self.tick_due = true;
+            }
         }
     }
 
@@ -112,6 +129,9 @@ impl Herder {
         let careful = matches!(state, State::Unassigned | State::Failed);
         if careful && !can_write_safely(self.known_status(unit), &status) {
             return;
+        }
+        if state == State::Unassigned && self.phase == Phase::Stopping {
+            self.statements.last_words.insert(unit.clone());
         }
         let record = match unit.clone() {
             Unit::Connector(connector) => StatusRecord::Connector { connector, status: Some(status) },

@@ -35,6 +35,7 @@ fn replay(number: usize, life: &str) {
             },
             generation: Generation(round["generation"].as_i64().unwrap() as i32),
             last_completed_generation: Generation(round["completed"].as_i64().unwrap() as i32),
+            released: crate::protocol::ConnectorsAndTasks::default(),
         };
 
         let now = Now(round["now"].as_u64().unwrap());

@@ -247,6 +247,19 @@ fn a_worker_that_comes_back_and_leaves_again_is_no_candidate() {
 }
 
 #[test]
+fn what_a_worker_has_said_it_has_stopped_waits_for_nobody() {
+    let mut cluster = running_cluster(["w1", "w2"]);
+    let theirs = cluster.members["w2"].clone();
+
+    cluster.leave("w2");
+    cluster.released = theirs;
+    cluster.rebalance();
+
+    assert_eq!(cluster.delay_ms(), 0);
+    cluster.assert_complete_and_balanced();
+}
+
+#[test]
 fn without_a_delay_lost_work_goes_to_others_at_once() {
     let mut cluster = Cluster::new(0);
     cluster.configure([("a", 4), ("b", 4)]);

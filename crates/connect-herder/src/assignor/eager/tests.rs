@@ -13,6 +13,7 @@ fn dealt(members: &[&str], connectors: &[(&str, u32)]) -> Vec<(String, Vec<Strin
         },
         generation: Generation(2),
         last_completed_generation: Generation(1),
+        released: ConnectorsAndTasks::default(),
     };
     let settings = Settings { max_delay_ms: 300_000 };
     let (round, memory) = assign(Subprotocol::Eager, &view, Memory::default(), Now(0), &settings);

@@ -163,9 +163,69 @@ fn shutdown_answers_what_waits_stops_what_runs_and_then_leaves() {
     assert_eq!(bench.apply(Event::ConnectorStopped { name: "m".into() }), [status("connector-m", "UNASSIGNED", 1)]);
 
     let actions = bench.apply(Event::TaskStopped { task: TaskId::new("m", 0) });
-    assert_eq!(actions, [status("task-m-0", "UNASSIGNED", 1), Action::Leave, Action::Stopped]);
+    assert_eq!(actions, [status("task-m-0", "UNASSIGNED", 1)]);
+
+    // It leaves when others can know that its work has stopped, and waits no longer than a second for that.
+    assert_eq!(bench.herder.next_timeout(), Some(at(1_000)));
+    bench.status("status-connector-m", &unassigned());
+    assert_eq!(bench.tick(), []);
+    bench.status("status-task-m-0", &unassigned());
+    assert_eq!(bench.tick(), [Action::Leave, Action::Stopped]);
     assert_eq!(bench.tick(), []);
     assert_eq!(bench.herder.next_timeout(), None);
+}
+
+fn unassigned() -> String {
+    r#"{"state":"UNASSIGNED","trace":null,"worker_id":"me:8083","generation":1,"version":null}"#.to_owned()
+}
+
+#[test]
+fn a_worker_leaves_though_the_status_topic_does_not_answer() {
+    let mut bench = Bench::leading(&connector_and_tasks("m", 0));
+    bench.connector_runs("m");
+    bench.apply(Event::ShutDown);
+    bench.apply(Event::ConnectorStopped { name: "m".into() });
+
+    assert_eq!(bench.tick_at(999), []);
+    assert_eq!(bench.tick_at(1_000), [Action::Leave, Action::Stopped]);
+}
+
+#[test]
+fn the_leader_gives_out_at_once_what_a_worker_that_leaves_has_stopped() {
+    let mut bench = Bench::leading(&connector_and_tasks("m", 1));
+    bench.connector_runs("m");
+    bench.apply(Event::TaskConfigs { name: "m".into(), result: Ok(vec![config(&[])]) });
+    let metadata = |allocation: ConnectorsAndTasks, bench: &Bench| WorkerMetadata {
+        url: MY_URL.to_owned(),
+        config_offset: bench.herder.config.offset(),
+        allocation: Some(bench.assignment(allocation)),
+    };
+    let round = |bench: &mut Bench, others: &[(&str, ConnectorsAndTasks)]| {
+        bench.group(GroupEvent::RebalanceNeeded);
+        let mine = bench.herder.membership.assigned().cloned().unwrap_or_default();
+        let all = others.iter().cloned().chain([("me", mine)]);
+        let encode = |work, bench: &Bench| metadata(work, bench).encode(Subprotocol::Sessioned).unwrap();
+        let members = all.map(|(id, work)| (id.into(), encode(work, bench))).collect();
+        let actions = bench.joined("me", Subprotocol::Sessioned, members);
+        let [Action::Sync { assignments, .. }] = &actions[..] else { panic!("{actions:?}") };
+        let bytes = assignments.iter().find(|(id, _)| id.as_str() == "me").unwrap().1.clone();
+        let delay_ms = Assignment::decode(&bytes).unwrap().delay_ms;
+        (delay_ms, bench.synced(bytes))
+    };
+    // Another member runs a task that this worker has never had.
+    bench.records(&tasks("m", 2));
+    let (delay_ms, _) = round(&mut bench, &[("other", work(&[], &[("m", 1)]))]);
+    assert_eq!(delay_ms, 0);
+    let stopped = format!(
+        r#"{{"state":"UNASSIGNED","trace":null,"worker_id":"other:1","generation":{},"version":null}}"#,
+        bench.generation
+    );
+    bench.status("status-task-m-1", &stopped);
+
+    let (delay_ms, _) = round(&mut bench, &[]);
+
+    assert_eq!(delay_ms, 0);
+    assert!(bench.herder.membership.assigned().unwrap().tasks.contains(&TaskId::new("m", 1)));
 }
 
 #[test]

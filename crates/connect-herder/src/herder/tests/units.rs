@@ -165,6 +165,16 @@ fn exactly_once_tasks_all_restart_since_the_fencing_of_a_set_would_take_their_pr
 }
 
 #[test]
+fn when_a_connector_s_status_is_taken_back_the_owner_of_its_tasks_says_theirs_again() {
+    // A leader who was cut off takes back late what was said of a former connector of that name.
+    let mut bench = runs_three();
+
+    assert_eq!(bench.apply(Event::StatusRecord { key: "status-connector-m".to_owned(), value: None }), []);
+
+    assert_eq!(bench.tick(), [0, 1, 2].map(|task| status(&format!("task-m-{task}"), "RUNNING", 1)));
+}
+
+#[test]
 fn a_set_of_task_configs_that_the_owner_did_not_want_is_replaced() {
     let mut bench = owner();
     let foreign = ConfigRecord::Task { task: task(), config: config(&[("stale", "yes")]).into() };
