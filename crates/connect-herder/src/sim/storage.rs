@@ -9,7 +9,7 @@ use crate::settings::ExactlyOnce;
 impl World {
     /// A request to the config topic sets out. It comes late now and then, and arrives even if its worker does not live to
     /// see it; but the requests of one worker stay in order.
-    pub(super) fn to_config_topic(&mut self, index: usize, request: Happening) {
+    pub(super) fn send_to_config_topic(&mut self, index: usize, request: Happening) {
         let delay_ms = match self.random.below(100) {
             0..12 if self.faults.on => self.random.between(1_000, 25_000),
             12..15 => self.random.between(0, 2_000),

@@ -329,9 +329,9 @@ impl World {
                 }
             }
             Action::WriteConfig { op, records, privileged } => {
-                self.to_config_topic(index, Happening::Append { op, records, privileged });
+                self.send_to_config_topic(index, Happening::Append { op, records, privileged });
             }
-            Action::ClaimConfigWrites => self.to_config_topic(index, Happening::Claim),
+            Action::ClaimConfigWrites => self.send_to_config_topic(index, Happening::Claim),
             Action::ReadConfigToEnd { op, timeout_ms } => {
                 let end = self.config.last();
                 self.workers[index].reads.push((op, end));
