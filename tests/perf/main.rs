@@ -12,6 +12,7 @@
 //! | `steady` | latency at a steady rate |
 //! | `proxy` | distance |
 //! | `curves` | how cost grows |
+//! | `scale` | thousands of partitions and groups |
 //! | `table` | medians and ratios as Markdown |
 //! | `options` | the command line |
 
@@ -20,6 +21,7 @@ mod meter;
 mod options;
 mod proxy;
 mod run;
+mod scale;
 mod steady;
 mod subject;
 mod table;
@@ -34,10 +36,14 @@ use subject::Subject;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
-    let options = match Options::parse(std::env::args().skip(1)) {
+    let mut words = std::env::args().skip(1).peekable();
+    if words.next_if(|word| word == "scale").is_some() {
+        return scale::scale(words).await;
+    }
+    let options = match Options::parse(words) {
         Ok(options) => options,
         Err(error) => {
-            eprintln!("{error}\n{}", options::USAGE);
+            eprintln!("{error}\n{}\n\n{}", options::USAGE, scale::USAGE);
             std::process::exit(2);
         }
     };

@@ -2,27 +2,44 @@
 //!
 //! - A group of the new protocol (KIP-848) is followed like one of the old; while it has a member on the target it is left
 //!   alone, and `/metrics` says so.
-//! - Groups that are left out are named with the reason.
+//! - Groups that are left out are named with the reason: not accepted, nothing committed, only on topics that are not accepted, no
+//!   permission; so are those whose topic has not been mirrored yet, which follow when it is.
 //! - Hundreds of groups on dozens of topics are in step within seconds, and a commit follows within the two intervals; the
 //!   times are printed.
 
 use std::time::{Duration, Instant};
 
-use harness::{GroupOffset, Pair, Rest, clusters, eventually};
-use serde_json::json;
+use harness::{
+    Acl, GroupOffset, KafkaCluster, Listener, Pair, Rest, Sasl, USER, clusters, eventually, secured_cluster,
+};
+use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use crate::lifecycle::{self, SOON, worker, write};
 
 const KIP_848: [(&str, &str); 1] = [("group.protocol", "consumer")];
+const NEVER_COMMITS: [(&str, &str); 1] = [("enable.auto.commit", "false")];
 
 /// Both connectors of a flow whose topics and groups begin with its name.
 async fn flow(rest: &Rest, pair: &Pair, name: &str) {
-    let common = json!({
+    for kind in ["Source", "Checkpoint"] {
+        start(rest, kind, name, config(name, &pair.source, &pair.target)).await;
+    }
+}
+
+async fn start(rest: &Rest, kind: &str, name: &str, mut config: Value) {
+    config["connector.class"] = json!(format!("org.apache.kafka.connect.mirror.Mirror{kind}Connector"));
+    let connector = format!("{name}-{kind}");
+    rest.put_connector(&connector, &config).await;
+    lifecycle::runs(rest, &connector).await;
+}
+
+fn config(name: &str, source: &KafkaCluster, target: &KafkaCluster) -> Value {
+    json!({
         "source.cluster.alias": name,
         "target.cluster.alias": "target",
-        "source.cluster.bootstrap.servers": pair.source.bootstrap(),
-        "target.cluster.bootstrap.servers": pair.target.bootstrap(),
+        "source.cluster.bootstrap.servers": source.bootstrap(),
+        "target.cluster.bootstrap.servers": target.bootstrap(),
         "topics": format!("{name}-.*"),
         "groups": format!("{name}-.*"),
         "groups.exclude": ".*-excluded",
@@ -36,14 +53,7 @@ async fn flow(rest: &Rest, pair: &Pair, name: &str) {
         "emit.checkpoints.interval.seconds": "1",
         "sync.group.offsets.enabled": "true",
         "sync.group.offsets.interval.seconds": "1",
-    });
-    for kind in ["Source", "Checkpoint"] {
-        let mut config = common.clone();
-        config["connector.class"] = json!(format!("org.apache.kafka.connect.mirror.Mirror{kind}Connector"));
-        let connector = format!("{name}-{kind}");
-        rest.put_connector(&connector, &config).await;
-        lifecycle::runs(rest, &connector).await;
-    }
+    })
 }
 
 /// Waits until `/metrics` has a line of this metric with all of these labels.
@@ -75,6 +85,14 @@ async fn groups_of_the_new_protocol_and_the_reasons_of_those_that_are_left_out()
     pair.source.set_group_offsets(&busy, &at(&topic, 33)).await;
     pair.source.set_group_offsets(&format!("{name}-elsewhere"), &at("other-of-848", 0)).await;
     pair.source.set_group_offsets(&format!("{name}-excluded"), &at(&topic, 1)).await;
+    let silent = format!("{name}-silent");
+    let listener = pair.source.join_group_with(&silent, &["other-of-848"], &NEVER_COMMITS).await;
+    eventually("the silent group has a member", SOON, async || {
+        listener.poll().await;
+        let groups = pair.source.groups().await;
+        if groups.contains(&(silent.clone(), "Stable".to_owned())) { Ok(()) } else { Err(format!("{groups:?}")) }
+    })
+    .await;
     let worker = pair.target.join_group_with(&busy, &[&remote], &KIP_848).await;
     eventually("the group has a member", SOON, async || {
         worker.poll().await;
@@ -98,11 +116,58 @@ async fn groups_of_the_new_protocol_and_the_reasons_of_those_that_are_left_out()
     reaches(&reader, 50).await;
     shows(rest, "portage_group_sync_state", &[&busy, "state=\"active\""]).await;
     shows(rest, "portage_group_left_out", &["kip848-elsewhere", "no_mirrored_topic"]).await;
+    shows(rest, "portage_group_left_out", &["kip848-silent", "no_offsets"]).await;
     shows(rest, "portage_groups_left_out", &["source=\"kip848\"", "filtered"]).await;
     assert_eq!(pair.target.group_offset(&busy, &remote, 0).await, None);
     worker.leave().await;
     reaches(&busy, 33).await;
     member.leave().await;
+    listener.leave().await;
+}
+
+#[tokio::test]
+async fn a_group_that_may_not_be_read_is_named_and_one_whose_topic_is_not_mirrored_yet_follows_later() {
+    let (name, secured, pair, rest) =
+        ("guarded-groups", secured_cluster().await, clusters().await, worker().await.rest());
+    let (topic, group) = (format!("{name}-orders"), |kind: &str| format!("{name}-{kind}"));
+    let user = format!("User:{USER}");
+    secured.create_topic(&topic, 1).await;
+    write(secured, &topic, 0, 0, 20).await;
+    for kind in ["open", "closed"] {
+        secured.set_group_offsets(&group(kind), &[GroupOffset::new(&topic, 0, 12)]).await;
+    }
+    secured
+        .create_acls(&[
+            // Shows all groups, but not what they have committed.
+            Acl::allow(&user, "DESCRIBE", "CLUSTER", "kafka-cluster"),
+            Acl::allow(&user, "DESCRIBE", "GROUP", &group("open")),
+            Acl::allow(&user, "READ", "TOPIC", &topic),
+        ])
+        .await;
+    let mut config = config(name, secured, &pair.target);
+    for (key, value) in secured.sasl_client(Listener::SaslPlaintext, &Sasl::all()[0]) {
+        config[format!("source.cluster.{key}")] = json!(value);
+    }
+
+    start(rest, "Checkpoint", name, config.clone()).await;
+
+    shows(rest, "portage_group_left_out", &[&group("closed"), "refused"]).await;
+    shows(rest, "portage_group_translation_partitions", &[&group("open"), "not_mirrored"]).await;
+    start(rest, "Source", name, config).await;
+    let remote = format!("{name}.{topic}");
+    let at = async |group: &str| pair.target.group_offset(group, &remote, 0).await;
+    eventually("the open group follows", SOON, async || match at(&group("open")).await {
+        Some(12) => Ok(()),
+        other => Err(format!("{other:?}")),
+    })
+    .await;
+    assert_eq!(at(&group("closed")).await, None);
+    secured.create_acls(&[Acl::allow(&user, "DESCRIBE", "GROUP", &group("closed"))]).await;
+    eventually("the closed group follows", SOON, async || match at(&group("closed")).await {
+        Some(12) => Ok(()),
+        other => Err(format!("{other:?}")),
+    })
+    .await;
 }
 
 const TOPICS: usize = 40;

@@ -6,7 +6,7 @@
 //! - So it is for every offset of a topic with transactions, aborted ones among them.
 //! - And for offsets of a backlog of batches of one record each, which cross merged, each record as it was.
 //! - And for every offset of a topic that has been compacted, transacted and cut; what MirrorMaker's own rule makes of it is
-//!   printed beside it.
+//!   printed beside it, by offset syncs that are kept on the source.
 //! - A partition without records, from the beginning or since retention, has its end, too.
 //! - A worker that was killed and started again translates what was mirrored before and after as exactly.
 //! - A group with a member on the target is left alone until the member leaves; a group that goes back on the source does not
@@ -43,6 +43,8 @@ struct Flow<'a> {
     of: &'a str,
     /// `portage.offset.translation`.
     translation: &'a str,
+    /// `offset-syncs.topic.location`.
+    syncs_at: &'a str,
     rest: &'a Rest,
     pair: &'static Pair,
 }
@@ -50,7 +52,7 @@ struct Flow<'a> {
 impl<'a> Flow<'a> {
     /// One that translates exactly.
     async fn new(name: &'a str, worker: &'a Worker) -> Self {
-        Self { name, of: name, translation: "exact", rest: worker.rest(), pair: clusters().await }
+        Self { name, of: name, translation: "exact", syncs_at: "target", rest: worker.rest(), pair: clusters().await }
     }
 
     fn topic(&self) -> String {
@@ -75,7 +77,7 @@ impl<'a> Flow<'a> {
             "target.cluster.bootstrap.servers": self.pair.target.bootstrap(),
             "topics": self.topic(),
             "replication.factor": "1",
-            "offset-syncs.topic.location": "target",
+            "offset-syncs.topic.location": self.syncs_at,
             "offset-syncs.topic.replication.factor": "1",
             "heartbeats.replication.enabled": "false",
             "source.consumer.isolation.level": "read_committed",
@@ -157,7 +159,7 @@ fn checkpoint_config(flow: &Flow<'_>) -> Value {
         "target.cluster.bootstrap.servers": flow.pair.target.bootstrap(),
         "groups": format!("{}-.*", flow.of),
         "topics": flow.topic(),
-        "offset-syncs.topic.location": "target",
+        "offset-syncs.topic.location": flow.syncs_at,
         "checkpoints.topic.replication.factor": "1",
         "portage.offset.translation": flow.translation,
         "refresh.groups.interval.seconds": "1",
@@ -342,7 +344,8 @@ async fn every_offset_of_a_messy_topic() {
     let end = pair.source.end_offsets(&flow.topic()).await[0];
     let offsets: Vec<i64> = (0..=end).collect();
     flow.commit_each(&offsets).await;
-    let as_mm2 = Flow { name: "messy-mm2", translation: "mm2", ..Flow::new("messy", worker().await).await };
+    let as_mm2 =
+        Flow { name: "messy-mm2", translation: "mm2", syncs_at: "source", ..Flow::new("messy", worker().await).await };
 
     for flow in [&flow, &as_mm2] {
         flow.mirror(left.len()).await;

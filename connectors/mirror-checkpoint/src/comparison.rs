@@ -32,7 +32,9 @@ const TOGETHER: i64 = 1000;
 /// Partitions that are read at once, and how often in a round.
 const PARTITIONS: usize = 64;
 const TURNS: usize = 8;
-/// What was not found is looked for again when the target has grown, but not sooner.
+/// What was not found is looked for again when the target has grown, but not sooner: at first soon, because a mirror may just
+/// be catching up, then so often.
+const AGAIN_AT_FIRST: Duration = Duration::from_secs(1);
 const AGAIN: Duration = Duration::from_secs(10);
 /// A reader that seems to be ahead of the mirror is waited for so long: mostly the mirror comes.
 const AHEAD: Duration = Duration::from_secs(5);
@@ -114,8 +116,9 @@ impl Comparison {
     pub(crate) fn better(&self, answer: Answer, key: &RunsKey, committed: i64, log: TargetLog) -> Answer {
         let place = self.known.get(key).and_then(|known| known.places.get(&committed));
         match place.and_then(|place| place.located).filter(|located| located.offset <= log.end) {
-            // Neither is past an unread record.
-            Some(found) if answer.offset().is_none_or(|safe| safe <= found.offset) => {
+            // Neither is past an unread record, so the later one counts. But an offset sync that somebody wrote of a topic that
+            // has been created anew since is, and the records know better.
+            Some(found) if found.exact || answer.offset().is_none_or(|safe| safe <= found.offset) => {
                 Answer::At { offset: found.offset.max(log.start), exact: found.exact }
             }
             _ => answer,
@@ -128,6 +131,10 @@ impl Comparison {
         let mut due = Vec::new();
         for question in questions {
             let Question { ids, committed, log, .. } = question;
+            if self.known.get(&question.key).is_some_and(|known| known.places.contains_key(&committed)) {
+                // Several groups stand there.
+                continue;
+            }
             let place = before.get_mut(&question.key).filter(|known| known.ids == ids);
             let place = place.and_then(|known| known.places.remove(&committed)).unwrap_or(Place {
                 located: None,
@@ -142,7 +149,8 @@ impl Comparison {
                 None => !question.ahead || place.since + AHEAD <= now,
                 Some(looked) => {
                     let exact = place.located.is_some_and(|located| located.exact);
-                    !exact && place.target_end != log.end && looked + AGAIN <= now
+                    let again = (looked - place.since).clamp(AGAIN_AT_FIRST, AGAIN);
+                    !exact && place.target_end != log.end && looked + again <= now
                 }
             };
             if is_due && log.start < log.end {
@@ -347,7 +355,7 @@ mod tests {
             place.target_end = 8000;
         }
 
-        let due = comparison.due(vec![question(0, 10), question(0, 20)]);
+        let due = comparison.due(vec![question(0, 10), question(0, 10), question(0, 20), question(0, 20)]);
 
         assert_eq!(due.iter().map(|question| question.committed).collect::<Vec<_>>(), [20]);
         assert_eq!(comparison.known.len(), 1);

@@ -11,7 +11,7 @@ use connect_api::config::{ConfigMap, TypedConfig};
 use kafka_client::TopicPartition;
 use kafka_client::admin::{Admin, CommittedOffset};
 use mirror::assignment::assigned_groups;
-use mirror::checkpoint_view::{CheckpointView, checkpoint_topic};
+use mirror::checkpoint_view::{CheckpointView, Emission, checkpoint_topic};
 use mirror::config::ClientRole;
 use mirror::config_def::OFFSET_TRANSLATION;
 use mirror::filter::TopicFilter;
@@ -156,12 +156,16 @@ impl Rounds {
         self.comparison.look(open, &self.source, &self.target).await;
         let mut news = Vec::new();
         self.standings.clear();
-        for (wanted, answer) in wanted.into_iter().zip(answers) {
+        for (wanted, by_runs) in wanted.into_iter().zip(answers) {
             let answer = match logs.target(&wanted.at_target()) {
-                Some(log) => self.comparison.better(answer, &wanted.key(), wanted.committed.offset, log),
-                None => answer,
+                Some(log) => {
+                    self.checkpoints.forget_beyond(&wanted.group, &wanted.remote(), log.end);
+                    self.comparison.better(by_runs, &wanted.key(), wanted.committed.offset, log)
+                }
+                None => by_runs,
             };
-            if let Some(checkpoint) = self.checkpoint(wanted, answer) {
+            let sure = answer == by_runs;
+            if let Some(checkpoint) = self.checkpoint(wanted, answer, sure) {
                 self.syncs.changed(&checkpoint.group);
                 self.checkpoints.apply(checkpoint.clone());
                 news.push(checkpoint);
@@ -209,7 +213,8 @@ impl Rounds {
         Ok(accepted.then(|| checkpoint_topic(&self.policy, &self.source_alias, &self.target_alias, topic)))
     }
 
-    fn checkpoint(&mut self, wanted: Wanted, answer: Answer) -> Option<Checkpoint> {
+    /// The checkpoint, if it is news. `sure`: what is called exact comes from runs.
+    fn checkpoint(&mut self, wanted: Wanted, answer: Answer, sure: bool) -> Option<Checkpoint> {
         let standings = self.standings.entry(wanted.group.clone()).or_default();
         *standings.entry(standing(&answer)).or_default() += 1;
         let Wanted { group, source, target_topic, committed } = wanted;
@@ -247,7 +252,9 @@ impl Rounds {
             downstream,
             metadata: committed.metadata,
         };
-        let written = self.checkpoints.emission(&checkpoint).is_written();
+        let emission = self.checkpoints.emission(&checkpoint);
+        // Runs don't go back, but a target topic that was created anew or cut does.
+        let written = emission.is_written() || (emission == Emission::WouldGoBack && exact && sure);
         if written {
             let Checkpoint { group, upstream, downstream, .. } = &checkpoint;
             debug!(group, topic = &*source.topic, partition, upstream, downstream, exact, "offset translated");
@@ -257,7 +264,14 @@ impl Rounds {
 
     /// What runs and offset syncs say about an offset of the partition.
     fn translate(&self, wanted: &Wanted, offset: i64, logs: &Logs) -> Answer {
-        let by_syncs: Translated = self.feeds.syncs.store().get().translate(&wanted.key().source, offset);
+        let key = wanted.key();
+        let anew = self.feeds.runs.as_ref().is_some_and(|runs| runs.store().is_anew(&key));
+        let by_syncs = if anew {
+            // They may point past records that the topic as it is now has never got.
+            Translated::NoSync
+        } else {
+            self.feeds.syncs.store().get().translate(&key.source, offset)
+        };
         let by_runs = self.by_runs(wanted, offset, logs);
         answer(self.mode, by_runs, by_syncs, logs.target(&wanted.at_target()))
     }
@@ -300,5 +314,10 @@ impl Wanted {
 
     fn at_target(&self) -> TopicPartition {
         TopicPartition::new(self.target_topic.as_str(), self.source.partition)
+    }
+
+    /// The partition of the checkpoint.
+    fn remote(&self) -> mirror::TopicPartition {
+        mirror::TopicPartition::new(self.target_topic.as_str(), self.source.partition)
     }
 }

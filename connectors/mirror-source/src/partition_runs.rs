@@ -88,7 +88,7 @@ impl PartitionRuns {
         self.ids.source = source_id;
         self.outlived = self.handed_out;
         self.read_to = None;
-        self.forget(0);
+        self.begin_anew(0);
     }
 
     /// What has to be written for the topic of runs to know all this.
@@ -114,14 +114,20 @@ impl PartitionRuns {
         self.ids.target = None;
         self.target_start = 0;
         self.target_end = run.target();
-        self.forget(run.source());
+        self.begin_anew(run.source());
+    }
+
+    fn begin_anew(&mut self, source: i64) {
+        self.map.begin_anew(self.ids, self.begin(source));
     }
 
     /// Begins anew at `source`, with copies of everything from there on after all that is known of the target.
     fn forget(&mut self, source: i64) {
-        let (target_start, target_end) = (self.target_start, self.target_end);
-        let begin = Begin { source, source_end: source, target_start, target_end };
-        self.map = TrackedMap::resume(self.key.clone(), self.ids, None, begin, DEFAULT_MAX_RUNS);
+        self.map = TrackedMap::resume(self.key.clone(), self.ids, None, self.begin(source), DEFAULT_MAX_RUNS);
+    }
+
+    fn begin(&self, source: i64) -> Begin {
+        Begin { source, source_end: source, target_start: self.target_start, target_end: self.target_end }
     }
 
     fn settle(&mut self) {

@@ -70,6 +70,16 @@ impl CheckpointView {
         self.groups.keys().map(String::as_str)
     }
 
+    /// Forgets the checkpoint of a group if it lies behind the end of the partition's log: it is about records that the target
+    /// does not have any more, and what is written there now has not been read.
+    pub fn forget_beyond(&mut self, group: &str, partition: &TopicPartition, log_end: i64) {
+        if let Some(known) = self.groups.get_mut(group)
+            && known.get(partition).is_some_and(|last| last.downstream > log_end)
+        {
+            known.remove(partition);
+        }
+    }
+
     /// Forgets the checkpoints of a topic of the target: it, or its source, has been created anew.
     pub fn forget_topic(&mut self, topic: &str) {
         for partitions in self.groups.values_mut() {
@@ -137,6 +147,19 @@ mod tests {
         assert_eq!(known.values().map(|checkpoint| checkpoint.downstream).collect::<Vec<_>>(), [45]);
         view.forget_topic("A.t");
         assert_eq!(view.groups().count(), 0);
+    }
+
+    #[test]
+    fn a_checkpoint_behind_the_end_of_the_log_is_forgotten() {
+        let mut view = CheckpointView::default();
+        view.apply(checkpoint("g", 100, 50));
+        let partition = TopicPartition::new("A.t", 0);
+
+        view.forget_beyond("g", &partition, 50);
+        assert_eq!(view.emission(&checkpoint("g", 100, 10)), Emission::WouldGoBack);
+        view.forget_beyond("g", &partition, 49);
+
+        assert_eq!(view.emission(&checkpoint("g", 100, 10)), Emission::First);
     }
 
     #[test]

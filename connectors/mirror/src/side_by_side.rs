@@ -10,7 +10,7 @@
 //! **Promise:** a position that is found never lies past the copy of a record from the committed offset on. Where the pieces do
 //! not force an answer it is earlier, and not called exact; where they contradict each other there is none.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use kafka_wire::batch::Record;
@@ -68,8 +68,19 @@ pub struct SideBySide {
     target: Piece,
     /// Ascending on both sides.
     twins: Vec<Twin>,
-    /// Whether the target's piece has something that looks like a record of the source's.
-    copied: Vec<bool>,
+    /// How many of a record's look-alikes, itself included, the pieces have: of each record of the source's piece, and of each of
+    /// the target's.
+    of_here: Vec<Count>,
+    of_there: Vec<Count>,
+}
+
+/// How many records of one content the source's piece has, and how many the target's has.
+#[derive(Debug, Clone, Copy, Default)]
+struct Count {
+    here: usize,
+    there: usize,
+    /// The place of the target's last one.
+    last_there: usize,
 }
 
 /// A record and its copy, by their places in the pieces.
@@ -95,9 +106,11 @@ impl SideBySide {
             twins.clear();
         }
         let twins = with_neighbours(&twins, &here, &there, source.to_end && target.to_end);
-        let copied: HashSet<Digest> = there.into_iter().collect();
-        let copied = here.iter().map(|digest| copied.contains(digest)).collect();
-        Self { source, target, twins, copied }
+        let counts = counts(&here, &there);
+        let of =
+            |digests: &[Digest]| digests.iter().map(|digest| counts.get(digest).copied().unwrap_or_default()).collect();
+        let (of_here, of_there) = (of(&here), of(&there));
+        Self { source, target, twins, of_here, of_there }
     }
 
     /// Where a reader that goes on at `committed` on the source goes on at the target, whose log ends at `target_end`. `None`:
@@ -116,8 +129,8 @@ impl SideBySide {
         let last = self.twins.get(behind.checked_sub(1)?)?;
         match following {
             // What lies between was not copied, unless it was copied elsewhere.
-            Some(twin) if twin.there == last.there + 1 => {
-                at(twin.there, twin.sure && !self.copied[next..twin.here].contains(&true))
+            Some(twin) if twin.there == last.there + 1 || self.come_again(last.there + 1, twin.there) => {
+                at(twin.there, twin.sure && self.of_here[next..twin.here].iter().all(|count| count.there == 0))
             }
             None if self.target.to_end && last.there + 1 == self.target.samples.len() => {
                 // The next copy comes to the end of the target. If it may be one of a record that has been read, not exactly.
@@ -125,6 +138,11 @@ impl SideBySide {
             }
             _ => at(last.there, false).map(|last| Located { offset: last.offset + 1, exact: false }),
         }
+    }
+
+    /// All of these records of the target have a second copy from `to` on, which is no copy of a look-alike.
+    fn come_again(&self, from: usize, to: usize) -> bool {
+        self.of_there[from..to].iter().all(|count| count.here == 1 && count.last_there >= to)
     }
 }
 
@@ -161,23 +179,33 @@ fn with_neighbours(twins: &[(usize, usize)], here: &[Digest], there: &[Digest], 
         let count = |digest: &Digest| counts.get(digest).copied().unwrap_or_default();
         // Two ends are twins if all before them are.
         let same_tail = start.is_some() && to_ends && here[from_i..to_i] == there[from_j..to_j];
-        let reach = (to_i - from_i).min(to_j - from_j);
-        let backwards = match end {
-            None if !same_tail => 0,
-            _ => (1..=reach).take_while(|back| here[to_i - back] == there[to_j - back]).count(),
-        };
-        let forwards = match start {
-            None => 0,
-            Some(_) => (0..reach - backwards)
-                .take_while(|on| here[from_i + on] == there[from_j + on] && count(&here[from_i + on]).0 == 1)
-                .count(),
-        };
-        all.extend((0..forwards).map(|on| Twin { here: from_i + on, there: from_j + on, sure: true }));
-        all.extend((1..=backwards).rev().map(|back| {
-            let (here_at, there_at) = (to_i - back, to_j - back);
-            let (at_source, at_target) = count(&here[here_at]);
-            Twin { here: here_at, there: there_at, sure: at_source <= at_target }
-        }));
+        // Between two twins a record that the target does not have was not copied, and is passed over.
+        let (mut i, mut j) = (to_i, to_j);
+        let mut backwards = Vec::new();
+        while i > from_i && j > from_j && (end.is_some() || same_tail) {
+            let of = count(&here[i - 1]);
+            if here[i - 1] == there[j - 1] {
+                (i, j) = (i - 1, j - 1);
+                backwards.push(Twin { here: i, there: j, sure: of.here <= of.there });
+            } else if of.there == 0 {
+                i -= 1;
+            } else {
+                break;
+            }
+        }
+        let (mut on_i, mut on_j) = (from_i, from_j);
+        while on_i < i && on_j < j && start.is_some() {
+            let of = count(&here[on_i]);
+            if here[on_i] == there[on_j] && of.here == 1 {
+                all.push(Twin { here: on_i, there: on_j, sure: true });
+                (on_i, on_j) = (on_i + 1, on_j + 1);
+            } else if of.there == 0 && end.is_some() {
+                on_i += 1;
+            } else {
+                break;
+            }
+        }
+        all.extend(backwards.into_iter().rev());
         all.extend(end.map(|(here, there)| Twin { here, there, sure: true }));
         start = end;
     }
@@ -185,13 +213,15 @@ fn with_neighbours(twins: &[(usize, usize)], here: &[Digest], there: &[Digest], 
 }
 
 /// How many of each digest both lists have.
-fn counts(here: &[Digest], there: &[Digest]) -> HashMap<Digest, (usize, usize)> {
-    let mut counts: HashMap<Digest, (usize, usize)> = HashMap::with_capacity(here.len());
+fn counts(here: &[Digest], there: &[Digest]) -> HashMap<Digest, Count> {
+    let mut counts: HashMap<Digest, Count> = HashMap::with_capacity(here.len());
     for digest in here {
-        counts.entry(*digest).or_default().0 += 1;
+        counts.entry(*digest).or_default().here += 1;
     }
-    for digest in there {
-        counts.entry(*digest).or_default().1 += 1;
+    for (place, digest) in there.iter().enumerate() {
+        let count = counts.entry(*digest).or_default();
+        count.there += 1;
+        count.last_there = place;
     }
     counts
 }
@@ -257,6 +287,17 @@ mod tests {
         assert_eq!(both.locate(2, 10), exact(5));
         assert_eq!(both.locate(4, 10), exact(7));
         assert_eq!(both.locate(5, 10), exact(8));
+    }
+
+    #[test]
+    fn second_copies_are_found_though_records_between_them_were_not_copied() {
+        // 90 to 93 belong to transactions that were aborted; the mirror was killed behind 5 and began again at 2.
+        let source = [1, 2, 90, 3, 91, 92, 4, 5, 93, 6, 7];
+        let both = logs(&numbered(source), &numbered([1, 2, 3, 4, 5, 2, 3, 4, 5, 6, 7]));
+
+        for (committed, found) in [(0, 0), (1, 5), (2, 6), (3, 6), (4, 7), (6, 7), (7, 8), (8, 9), (9, 9), (11, 11)] {
+            assert_eq!(both.locate(committed, 11), exact(found), "{committed}");
+        }
     }
 
     #[test]

@@ -7,7 +7,7 @@
 //! ```text
 //! key    {"topic":"orders","partition":3,"target":"A.orders","chunk":0}
 //! value  {"version":1,"sourceTopicId":"…","targetTopicId":"…","from":0,"to":171,"end":171,"targetFrom":0,"targetTo":160,
-//!         "tailExact":true,"nothingBefore":true,"runs":[0,0,100, 1,0,50, 10,0,10],"holes":[151,10]}
+//!         "tailExact":true,"nothingBefore":true,"anew":false,"runs":[0,0,100, 1,0,50, 10,0,10],"holes":[151,10]}
 //! ```
 //! `runs` holds three numbers a run: source offsets skipped since the run before (or `from`), target offsets skipped (or
 //! since `targetFrom`, 0 if that is null), records. `holes` holds two numbers a hole: source offsets since the hole before
@@ -141,6 +141,7 @@ impl PartitionMap {
             to == self.to && self.tail_exact,
             from == self.from && self.nothing_before,
         );
+        part.anew = self.anew;
         part.runs = self
             .runs
             .iter()
@@ -186,7 +187,7 @@ impl Chunk {
             at = hole.to;
         }
         let id = |id: Option<TopicId>| id.map(|id| id.to_string());
-        let fields: [(&str, Value); 12] = [
+        let fields: [(&str, Value); 13] = [
             ("version", json!(VERSION)),
             ("sourceTopicId", json!(id(self.ids.source))),
             ("targetTopicId", json!(id(self.ids.target))),
@@ -197,6 +198,7 @@ impl Chunk {
             ("targetTo", json!(map.target_to)),
             ("tailExact", json!(map.tail_exact)),
             ("nothingBefore", json!(map.nothing_before)),
+            ("anew", json!(map.anew)),
             ("runs", json!(runs)),
             ("holes", json!(holes)),
         ];
@@ -229,6 +231,8 @@ impl Chunk {
             flag("tailExact")?,
             flag("nothingBefore")?,
         );
+        // Absent in what was written before there was this field.
+        map.anew = fields.get("anew").and_then(Value::as_bool).unwrap_or(false);
         map.runs = decode_runs(&numbers(&fields, "runs")?, &map)?;
         map.holes = decode_holes(&numbers(&fields, "holes")?, &map)?;
         let ids = TopicIds { source: topic_id(&fields, "sourceTopicId")?, target: topic_id(&fields, "targetTopicId")? };
@@ -334,7 +338,7 @@ mod tests {
             chunk.encode(),
             concat!(
                 r#"{"version":1,"sourceTopicId":"ASNFZ4mrze_-3LqYdlQyEA","targetTopicId":null,"from":0,"to":171,"#,
-                r#""end":171,"targetFrom":0,"targetTo":170,"tailExact":true,"nothingBefore":true,"#,
+                r#""end":171,"targetFrom":0,"targetTo":170,"tailExact":true,"nothingBefore":true,"anew":false,"#,
                 r#""runs":[0,0,100,1,0,50,10,10,10],"holes":[151,10]}"#
             )
         );

@@ -34,7 +34,8 @@ impl TrackedMap {
                 map.resume(begin);
                 map
             }
-            _ => PartitionMap::new(begin),
+            Some(_) => PartitionMap::anew(begin),
+            None => PartitionMap::new(begin),
         };
         Self {
             key,
@@ -45,6 +46,14 @@ impl TrackedMap {
             present,
             changed: true,
         }
+    }
+
+    /// One of the topics has been created anew, or the target has lost its copies: begins a new map, beside which nothing that the
+    /// topic of runs or offset syncs say of the partition counts.
+    pub fn begin_anew(&mut self, ids: TopicIds, begin: Begin) {
+        self.ids = ids;
+        self.map = PartitionMap::anew(begin);
+        self.not_written();
     }
 
     /// The map.
@@ -110,7 +119,7 @@ fn hash(chunk: &Chunk) -> u64 {
     let mut hasher = DefaultHasher::new();
     let map = &chunk.map;
     (chunk.ids, map.runs(), &map.holes, map.from, map.to).hash(&mut hasher);
-    (map.target_from, map.target_to, map.tail_exact, map.nothing_before).hash(&mut hasher);
+    (map.target_from, map.target_to, map.tail_exact, map.nothing_before, map.anew).hash(&mut hasher);
     hasher.finish()
 }
 
@@ -157,6 +166,23 @@ mod tests {
         assert_eq!(map.take_changes(None), []);
         map.advance(5000);
         assert_eq!(map.take_changes(None).len(), 1);
+    }
+
+    #[test]
+    fn what_begins_anew_deletes_what_was_said_before() {
+        let mut map = tracked(10_000);
+        push_transactions(&mut map, 600);
+        let mut store = RunsStore::default();
+        apply(&mut store, &map.take_changes(None));
+        let end = map.map().mirrored_to();
+
+        map.begin_anew(TopicIds::default(), Begin { source: end, source_end: end, target_start: 0, target_end: 0 });
+        map.push(OffsetRun::new(end, 0, 5).unwrap());
+        apply(&mut store, &map.take_changes(None));
+
+        assert_eq!(store.stored(&key()).unwrap().map, *map.map());
+        assert!(store.is_anew(&key()));
+        assert_eq!(store.translate(&key(), TopicIds::default(), end + 2).exact(), Some(2));
     }
 
     #[test]

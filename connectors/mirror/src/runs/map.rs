@@ -53,6 +53,8 @@ pub struct PartitionMap {
     pub(super) tail_exact: bool,
     /// No copy of a record from before `from` lies below `target_from`, or what lies there is deleted.
     pub(super) nothing_before: bool,
+    /// One of the topics was created anew, or the target has lost copies: offset syncs may be about records that are gone.
+    pub(super) anew: bool,
     /// Second copies on their way.
     redo: Option<Redo>,
 }
@@ -90,7 +92,20 @@ impl PartitionMap {
         nothing_before: bool,
     ) -> Self {
         let (runs, holes) = (OffsetRuns::new(), Vec::new());
-        Self { runs, holes, from, to, target_from, target_to, tail_exact, nothing_before, redo: None }
+        Self { runs, holes, from, to, target_from, target_to, tail_exact, nothing_before, anew: false, redo: None }
+    }
+
+    /// The map of a partition that has been mirrored before, when one of its topics was another one.
+    #[must_use]
+    pub fn anew(begin: Begin) -> Self {
+        Self { anew: true, ..Self::new(begin) }
+    }
+
+    /// Whether one of the topics was created anew, or the target has lost copies, so that older offset syncs mean nothing: they
+    /// may point past records that lie where others were.
+    #[must_use]
+    pub const fn is_anew(&self) -> bool {
+        self.anew
     }
 
     /// A task takes the partition up again, with the map as it was last written.
@@ -99,7 +114,7 @@ impl PartitionMap {
     /// hole, unless the target has not grown since. A start before the map begins makes the map begin anew.
     pub fn resume(&mut self, begin: Begin) {
         if begin.source < self.from {
-            *self = Self::new(begin);
+            *self = Self { anew: self.anew, ..Self::new(begin) };
             return;
         }
         self.redo = None;
@@ -127,7 +142,8 @@ impl PartitionMap {
     /// A run that begins before the end of the map is a second copy; second copies count when they have passed the first.
     pub fn push(&mut self, run: OffsetRun) {
         if run.source() < self.from {
-            *self = Self::framed(run.source(), run.source(), None, None, false, false);
+            let anew = self.anew;
+            *self = Self { anew, ..Self::framed(run.source(), run.source(), None, None, false, false) };
         }
         if self.redo.is_none() && run.source() < self.to {
             self.redo = Some(Redo::of_noted(run.source(), run.target()));
@@ -285,6 +301,7 @@ impl PartitionMap {
         self.runs = clipped(&self.runs, OffsetRun::target, target);
         self.target_from = self.target_from.map(|from| from.min(target));
         self.target_to = Some(target);
+        self.anew = true;
         // Holes keep their lower bounds: what they hid lies at or after the run before them.
         self.tail_exact = self.holes.is_empty();
     }

@@ -1,5 +1,6 @@
 //! Maps against a world that knows where every record is: a source log, a target log, a mirror that is killed at any point,
-//! a topic of runs that tears. After every step, for every source offset: no answer lies past the copy of an unread record.
+//! a topic of runs that tears, a target topic that is created anew. After every step, for every source offset: no answer lies past
+//! the copy of an unread record; nor does an offset sync that counts.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +8,9 @@ use kafka_wire::runs::OffsetRun;
 use proptest::prelude::*;
 
 use super::*;
-use crate::topic_partition::TopicPartition;
+use crate::offset_sync_store::OffsetSyncStore;
+use crate::offset_sync_writer::OffsetSyncWriter;
+use crate::topic_partition::{TopicId, TopicPartition};
 
 #[derive(Debug, Clone)]
 enum Step {
@@ -29,6 +32,10 @@ enum Step {
     SetBack(u8),
     /// The source loses its last offsets and gets other records there.
     Rewrite(u8),
+    /// The target topic is deleted and created again, while the mirror runs or not.
+    RecreateTarget { running: bool },
+    /// The target loses its last records while the mirror does not run.
+    CutTarget(u8),
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -43,6 +50,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => (1..20_u8).prop_map(Step::ExpireTarget),
         1 => (1..60_u8).prop_map(Step::SetBack),
         1 => (1..60_u8).prop_map(Step::Rewrite),
+        1 => any::<bool>().prop_map(|running| Step::RecreateTarget { running }),
+        1 => (1..40_u8).prop_map(Step::CutTarget),
     ];
     prop::collection::vec(step, 1..60)
 }
@@ -53,6 +62,11 @@ struct World {
     /// What each target offset holds: a source offset, or something foreign.
     target: Vec<Option<i64>>,
     target_start: i64,
+    /// Which target topic it is, and which one the task means.
+    target_id: u128,
+    taken_id: u128,
+    syncs: OffsetSyncStore,
+    sync_writer: OffsetSyncWriter,
     /// Where the mirror reads next.
     position: i64,
     /// How far anybody has read: the source's log end is there, or later.
@@ -73,11 +87,29 @@ fn key() -> RunsKey {
     RunsKey { source: TopicPartition::new("t", 0), target_topic: "A.t".into() }
 }
 
+fn ids(target: u128) -> TopicIds {
+    TopicIds { source: None, target: TopicId::new(target.to_be_bytes()) }
+}
+
+fn sync_writer() -> OffsetSyncWriter {
+    OffsetSyncWriter::new(5, 1000)
+}
+
 impl World {
+    fn ids(&self) -> TopicIds {
+        ids(self.target_id)
+    }
+
     fn new(gaps: BTreeSet<i64>, held_before: usize, max_runs: usize, slack: i64) -> Self {
         let target = vec![None; held_before];
         let begin = Begin { source: 0, source_end: 0, target_start: 0, target_end: held_before as i64 };
+        let mut syncs = OffsetSyncStore::new(false);
+        syncs.set_read_to_end();
         Self {
+            target_id: 1,
+            taken_id: 1,
+            syncs,
+            sync_writer: sync_writer(),
             gaps,
             target,
             target_start: 0,
@@ -85,7 +117,7 @@ impl World {
             read_to: 0,
             committed: 0,
             parting: None,
-            map: TrackedMap::resume(key(), TopicIds::default(), None, begin, max_runs),
+            map: TrackedMap::resume(key(), ids(1), None, begin, max_runs),
             topic: RunsStore::default(),
             max_runs,
             slack,
@@ -101,9 +133,13 @@ impl World {
             self.doubled |= self.target.contains(&Some(source));
             let target = self.target.len() as i64;
             self.target.push(Some(source));
+            self.sync_writer.observe(&key().source, source, target);
             if noted {
                 self.map.push(OffsetRun::new(source, target, 1).unwrap());
             }
+        }
+        for sync in self.sync_writer.take_due(1000) {
+            self.syncs.apply(&sync);
         }
         self.position += i64::from(offsets);
         self.read_to = self.read_to.max(self.position);
@@ -120,7 +156,9 @@ impl World {
             target_start: self.target_start,
             target_end: self.target.len() as i64,
         };
-        self.map = TrackedMap::resume(key(), TopicIds::default(), self.topic.stored(&key()), begin, self.max_runs);
+        self.map = TrackedMap::resume(key(), self.ids(), self.topic.stored(&key()), begin, self.max_runs);
+        self.taken_id = self.target_id;
+        self.sync_writer = sync_writer();
         if let Some(parting) = self.parting {
             self.map.rewind(parting);
         }
@@ -176,6 +214,21 @@ impl World {
                 self.doubled = true;
                 self.map.rewind(parting);
             }
+            // Before the first map is written, nobody knows which topic the syncs are about.
+            Step::RecreateTarget { .. } | Step::CutTarget(_) if self.topic.stored(&key()).is_none() => {}
+            Step::CutTarget(count) => {
+                let left = self.target.len().saturating_sub(usize::from(*count));
+                self.target.truncate(left.max(self.target_start as usize));
+                self.restart();
+            }
+            Step::RecreateTarget { running } => {
+                self.target.clear();
+                self.target_start = 0;
+                self.target_id += 1;
+                if !running {
+                    self.restart();
+                }
+            }
             Step::SetBack(count) => {
                 self.committed = (self.committed - i64::from(*count)).max(0);
                 self.restart();
@@ -201,8 +254,18 @@ impl World {
         let mut last = 0;
         for committed in 0..self.position + 5 {
             let of_task = self.map.map().translate(committed).within(log);
-            let of_topic = self.topic.translate(&key(), TopicIds::default(), committed).within(log);
-            for answer in [of_task, of_topic] {
+            let of_topic = self.topic.translate(&key(), self.ids(), committed).within(log);
+            let of_task = (self.taken_id == self.target_id).then_some(of_task);
+            let recreated = Translation::Unknown { reason: UnknownReason::Recreated, earliest: None };
+            // A sync may point at a second copy while the second copies of later records are yet to come.
+            if of_topic != recreated && !self.doubled && !self.topic.is_anew(&key()) {
+                let by_syncs = self.syncs.translate(&key().source, committed).offset();
+                if let Some(position) = by_syncs.filter(|offset| *offset <= log.end) {
+                    let misses = truth.misses(committed, position.max(log.start));
+                    prop_assert!(!misses, "{} -> {} by syncs", committed, position);
+                }
+            }
+            for answer in of_task.into_iter().chain([of_topic]) {
                 if let Some(position) = answer.safe() {
                     prop_assert!(!truth.misses(committed, position), "{} -> {:?}", committed, answer);
                     prop_assert!((log.start..=log.end).contains(&position));
@@ -211,7 +274,7 @@ impl World {
                     prop_assert!(!truth.repeats(committed, position), "{} -> {:?}", committed, answer);
                 }
             }
-            if let Some(position) = of_task.safe() {
+            if let Some(position) = of_task.and_then(Translation::safe) {
                 prop_assert!(position >= last, "{} -> {:?} after {}", committed, of_task, last);
                 last = position;
             }
@@ -274,7 +337,7 @@ proptest! {
 
         let truth = world.truth();
         for committed in 0..=world.position {
-            let answer = world.topic.translate(&key(), TopicIds::default(), committed);
+            let answer = world.topic.translate(&key(), world.ids(), committed);
             let position = answer.exact();
             prop_assert!(position.is_some(), "{} -> {:?}", committed, answer);
             prop_assert!(!truth.misses(committed, position.unwrap()));

@@ -77,6 +77,13 @@ impl RunsStore {
         }
     }
 
+    /// Whether offset syncs of the partition may be about topics that are gone ([`PartitionMap::is_anew`]).
+    #[must_use]
+    pub fn is_anew(&self, key: &RunsKey) -> bool {
+        let newest = self.partitions.get(key).and_then(|known| known.chunks.values().max_by_key(|(age, _)| *age));
+        newest.is_some_and(|(_, chunk)| chunk.map.is_anew())
+    }
+
     /// The map of a partition, for the task that goes on writing it.
     #[must_use]
     pub fn stored(&self, key: &RunsKey) -> Option<StoredMap> {
@@ -165,6 +172,7 @@ fn follow(map: PartitionMap, age: u64, part: PartitionMap, part_age: u64) -> Par
     );
     joined.runs = runs.into_iter().collect();
     joined.holes = holes;
+    joined.anew = map.anew || part.anew;
     joined
 }
 
