@@ -86,7 +86,13 @@ impl OffsetRuns {
             Producer::new(cluster, options, Budget::new(Budget::MIN_BYTES)).await.map_err(|error| text(&error))?;
         let turn = tokio::sync::Mutex::default();
         let writer = Writer { producer, topic: topic.into(), turn, failed: AtomicBool::new(false), missing, admin };
-        Ok(Self { partitions, writer: Arc::new(writer) })
+        let mut runs = Self { partitions, writer: Arc::new(writer) };
+        let has_lost = runs.partitions.iter().flatten().any(PartitionRuns::has_lost);
+        // What is copied from now on lies where lost copies were: nobody may translate by those any more.
+        if let Some(written) = has_lost.then(|| runs.write()).flatten() {
+            written.await;
+        }
+        Ok(runs)
     }
 
     pub(crate) fn partition(&mut self, tag: usize) -> Option<&mut PartitionRuns> {

@@ -40,6 +40,12 @@ impl PartitionRuns {
         Self { key, ids, target_start, map, handed_out: 0, acked: 0, outlived: 0, read_to: None, target_end, lost }
     }
 
+    /// Whether the target has lost copies since that was asked last.
+    #[must_use]
+    pub const fn has_lost(&self) -> bool {
+        self.lost.is_some()
+    }
+
     /// What the target has lost since this was asked last.
     pub fn take_loss(&mut self) -> Option<LossKind> {
         self.lost.take()
