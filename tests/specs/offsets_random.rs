@@ -119,9 +119,9 @@ impl Flow {
                         end: ends[index(place)],
                     };
                     let copies: BTreeSet<&Numbered> = side.there.values().collect();
-                    let missing = side.here.values().filter(|record| !(self.filters && record.dropped));
+                    let mut missing = side.here.values().filter(|record| !(self.filters && record.dropped));
                     // What the target has compacted, cut or expired is not missing, if something newer is there.
-                    let newest = missing.last().filter(|newest| !copies.contains(newest));
+                    let newest = missing.next_back().filter(|newest| !copies.contains(newest));
                     if let Some(newest) = newest {
                         return Err(format!("{place:?} has no {newest:?}"));
                     }

@@ -34,8 +34,6 @@ enum Step {
     Rewrite(u8),
     /// The target topic is deleted and created again, while the mirror runs or not.
     RecreateTarget { running: bool },
-    /// The target loses its last records while the mirror does not run.
-    CutTarget(u8),
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -51,7 +49,6 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => (1..60_u8).prop_map(Step::SetBack),
         1 => (1..60_u8).prop_map(Step::Rewrite),
         1 => any::<bool>().prop_map(|running| Step::RecreateTarget { running }),
-        1 => (1..40_u8).prop_map(Step::CutTarget),
     ];
     prop::collection::vec(step, 1..60)
 }
@@ -81,8 +78,6 @@ struct World {
     slack: i64,
     /// Whether some offset has been copied more than once.
     doubled: bool,
-    /// Whether copies were lost, so that what was read may be copied again.
-    cut: bool,
 }
 
 fn key() -> RunsKey {
@@ -124,7 +119,6 @@ impl World {
             max_runs,
             slack,
             doubled: false,
-            cut: false,
         }
     }
 
@@ -218,15 +212,7 @@ impl World {
                 self.map.rewind(parting);
             }
             // Before the first map is written, nobody knows which topic the syncs are about.
-            Step::RecreateTarget { .. } | Step::CutTarget(_) if self.topic.stored(&key()).is_none() => {}
-            Step::CutTarget(count) => {
-                let left = self.target.len().saturating_sub(usize::from(*count));
-                self.target.truncate(left.max(self.target_start as usize));
-                self.cut = true;
-                self.restart();
-                // Before anything is copied.
-                self.write_map(None);
-            }
+            Step::RecreateTarget { .. } if self.topic.stored(&key()).is_none() => {}
             Step::RecreateTarget { running } => {
                 self.target.clear();
                 self.target_start = 0;
@@ -276,7 +262,7 @@ impl World {
                     prop_assert!(!truth.misses(committed, position), "{} -> {:?}", committed, answer);
                     prop_assert!((log.start..=log.end).contains(&position));
                 }
-                if let Some(position) = answer.exact().filter(|_| !self.doubled && !self.cut) {
+                if let Some(position) = answer.exact().filter(|_| !self.doubled) {
                     prop_assert!(!truth.repeats(committed, position), "{} -> {:?}", committed, answer);
                 }
             }
