@@ -66,6 +66,7 @@ mod tests {
             Validator::OneOfIgnoringCase(_) => Some("CaseInsensitiveValidString"),
             Validator::Range { .. } | Validator::Check(_) => Some("Range"),
             Validator::NonEmpty | Validator::NonEmptyWithoutControlChars => Some("NonEmptyString"),
+            Validator::UniqueAliases => Some("LambdaValidator"),
         }
     }
 
