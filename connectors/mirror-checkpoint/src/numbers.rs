@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use connect_api::metrics::{ClientKind, ClientNumbers, Family, Metric, MetricSource, Recent};
+use connect_api::metrics::{ClientKind, Family, Metric, MetricSource, Recent};
 use kafka_client::Cluster;
 use mirror::Checkpoint;
 
@@ -129,16 +129,7 @@ impl MetricSource for Numbers {
             sink(SYNC.count(&labels, 1));
         }
         for cluster in &self.admins {
-            let stats = cluster.stats();
-            let numbers = ClientNumbers {
-                incoming_bytes: stats.bytes_in,
-                outgoing_bytes: stats.bytes_out,
-                requests: stats.requests,
-                responses: stats.responses,
-                connections: stats.connections,
-                connections_created: stats.connections_opened,
-            };
-            numbers.tell(ClientKind::Admin, cluster.config().client_id(), sink);
+            mirror_clients::numbers(cluster).tell(ClientKind::Admin, cluster.config().client_id(), sink);
         }
     }
 }

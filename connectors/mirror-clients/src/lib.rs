@@ -4,6 +4,7 @@
 
 use connect_api::ConnectError;
 use connect_api::config::{ConfigMap, ConfigProblem};
+use connect_api::metrics::ClientNumbers;
 use kafka_client::config::{ConfigError, Properties};
 use kafka_client::fetcher::FetcherOptions;
 use kafka_client::producer::ProducerOptions;
@@ -27,6 +28,20 @@ pub fn parse(config: &ConfigMap, role: ClientRole) -> Result<ClientConfig, Conne
 pub fn refused(role: ClientRole, error: &ClientError) -> ConnectError {
     let message = format!("{role}: {error}");
     if error.is_retriable() { ConnectError::retriable(message) } else { ConnectError::fatal(message) }
+}
+
+/// What a client has done, for metrics.
+#[must_use]
+pub fn numbers(cluster: &Cluster) -> ClientNumbers {
+    let stats = cluster.stats();
+    ClientNumbers {
+        incoming_bytes: stats.bytes_in,
+        outgoing_bytes: stats.bytes_out,
+        requests: stats.requests,
+        responses: stats.responses,
+        connections: stats.connections,
+        connections_created: stats.connections_opened,
+    }
 }
 
 /// What is wrong with the settings of the clients of `roles`, at the keys of the connector config that say it.

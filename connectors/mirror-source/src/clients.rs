@@ -3,10 +3,10 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use connect_api::config::{ConfigMap, ConfigProblem};
-use connect_api::metrics::{ClientKind, ClientNumbers, Metric, MetricSource};
+use connect_api::metrics::{ClientKind, Metric, MetricSource};
 use kafka_client::Cluster;
 use mirror::config::ClientRole;
-pub(crate) use mirror_clients::{connect, parse, refused};
+pub(crate) use mirror_clients::{connect, numbers, parse, refused};
 
 /// What is wrong with the client settings of a connector config.
 pub(crate) fn problems(config: &ConfigMap) -> Vec<ConfigProblem> {
@@ -27,19 +27,6 @@ pub(crate) fn problems(config: &ConfigMap) -> Vec<ConfigProblem> {
 /// Milliseconds since 1970.
 pub(crate) fn now_ms() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
-}
-
-/// What a client has done, for metrics.
-pub(crate) fn numbers(cluster: &Cluster) -> ClientNumbers {
-    let stats = cluster.stats();
-    ClientNumbers {
-        incoming_bytes: stats.bytes_in,
-        outgoing_bytes: stats.bytes_out,
-        requests: stats.requests,
-        responses: stats.responses,
-        connections: stats.connections,
-        connections_created: stats.connections_opened,
-    }
 }
 
 /// Admin clients, to be shown.
