@@ -163,7 +163,12 @@ impl Comparison {
     async fn compare(&mut self, windows: &[Window], source: &Admin, target: &Admin) -> Result<(), ConnectError> {
         let (here, there) = self.sides().await?;
         let pieces = originals(windows, source, here).await?;
-        let spans = copies(windows, &pieces, target).await?;
+        // Where an open transaction of the target begins, or its log ends.
+        let wanted = windows.iter().map(|window| (window.at_target(), OffsetSpec::Latest)).collect();
+        let ends = list(target, ClientRole::CheckpointTargetAdmin, &wanted, Isolation::ReadCommitted).await?;
+        let end =
+            |window: &Window| ends.get(&window.at_target()).map_or(window.log.end, |end| window.log.end.min(*end));
+        let spans = copies(windows, &pieces, target, &end).await?;
         let mut copies = pieces::read(there.cluster, there.options, &spans).await;
         let (mut offsets, mut exact) = (0, 0);
         for (window, original) in windows.iter().zip(pieces) {
@@ -172,7 +177,7 @@ impl Comparison {
             let Some(known) = self.known.get_mut(&window.key) else { continue };
             for committed in &window.committed {
                 let Some(place) = known.places.get_mut(committed) else { continue };
-                place.located = both.as_ref().and_then(|both| both.locate(*committed, window.log.end));
+                place.located = both.as_ref().and_then(|both| both.locate(*committed, end(window)));
                 place.looked = Some(Instant::now());
                 place.target_end = window.log.end;
                 offsets += 1;
@@ -192,9 +197,8 @@ impl Comparison {
         }
         let here = Side::connect(&self.config, ClientRole::ReplicationConsumer).await?;
         let there = Side::connect(&self.config, ClientRole::CheckpointsTargetConsumer).await?;
-        // What the target holds counts, whoever can see it.
-        let there =
-            Side { options: FetcherOptions { isolation: Isolation::ReadUncommitted, ..there.options }, ..there };
+        // Copies of an aborted transaction (a task that was killed, exactly once) are no copies: they come again.
+        let there = Side { options: FetcherOptions { isolation: Isolation::ReadCommitted, ..there.options }, ..there };
         Ok(self.sides.insert((here, there)).clone())
     }
 }
@@ -282,6 +286,7 @@ async fn copies(
     windows: &[Window],
     pieces: &[Option<Piece>],
     target: &Admin,
+    end: &(impl Fn(&Window) -> i64 + Sync),
 ) -> Result<BTreeMap<TopicPartition, Span>, ConnectError> {
     let originals = || {
         windows.iter().zip(pieces).filter_map(|(window, piece)| {
@@ -295,11 +300,12 @@ async fn copies(
         timed.map(|(window, first, _)| (window.at_target(), OffsetSpec::AtOrAfter(first.timestamp_ms))).collect();
     let by_time = list(target, ClientRole::CheckpointTargetAdmin, &wanted, Isolation::ReadUncommitted).await?;
     let spans = originals().map(|(window, first, last)| {
-        let TargetLog { start, end } = window.log;
+        let (start, end) = (window.log.start, end(window));
         // The floor is about the offsets just before the committed one.
         let floor = window.floor.filter(|_| first.offset >= window.first() - BEFORE);
         let partition = window.at_target();
-        let from = floor.max(by_time.get(&partition).copied()).map_or(start, |floor| floor.clamp(start, end));
+        let from =
+            floor.max(by_time.get(&partition).copied()).map_or(start, |floor| floor.clamp(start, end.max(start)));
         (partition, Span { from, log_end: end, until: Until::Content { content: last.content, more: BEHIND } })
     });
     Ok(spans.collect())
