@@ -102,10 +102,7 @@ impl SourcePlugin for MirrorCheckpoint {
 }
 
 fn parse(config: &ConfigMap) -> Result<TypedConfig, ConnectError> {
-    checkpoint_config_def().parse(config).map_err(|problems| {
-        let sentences: Vec<_> = problems.into_iter().map(|problem| problem.message).collect();
-        ConnectError::config(sentences.join("; "))
-    })
+    checkpoint_config_def().parse(config).map_err(ConnectError::config_problems)
 }
 
 #[cfg(test)]

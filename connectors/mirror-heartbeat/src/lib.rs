@@ -141,10 +141,7 @@ impl SourceTask for MirrorHeartbeatTask {
 }
 
 fn parse(config: &ConfigMap) -> Result<TypedConfig, ConnectError> {
-    heartbeat_config_def().parse(config).map_err(|problems| {
-        let sentences: Vec<_> = problems.into_iter().map(|problem| problem.message).collect();
-        ConnectError::config(sentences.join("; "))
-    })
+    heartbeat_config_def().parse(config).map_err(ConnectError::config_problems)
 }
 
 /// `None`: no heartbeats.

@@ -235,10 +235,7 @@ impl SourceConnector for MirrorSourceConnector {
 }
 
 fn parse(config: &ConfigMap) -> Result<TypedConfig, ConnectError> {
-    source_config_def().parse(config).map_err(|problems| {
-        let sentences: Vec<_> = problems.into_iter().map(|problem| problem.message).collect();
-        ConnectError::config(sentences.join("; "))
-    })
+    source_config_def().parse(config).map_err(ConnectError::config_problems)
 }
 
 /// The interval of a job by its keys. `None`: never.

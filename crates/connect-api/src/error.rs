@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::config::ConfigProblem;
+
 /// Why a plugin could not do what the worker asked.
 ///
 /// The first line of a task's `trace` in the status API is `<class>: <message>`, because tools parse Java's stack
@@ -32,6 +34,13 @@ impl ConnectError {
     /// An error that only another configuration cures.
     pub fn config(message: impl Into<String>) -> Self {
         Self { kind: ErrorKind::Config, message: message.into() }
+    }
+
+    /// The same, with all that is wrong with a configuration as one sentence.
+    #[must_use]
+    pub fn config_problems(problems: Vec<ConfigProblem>) -> Self {
+        let sentences: Vec<_> = problems.into_iter().map(|problem| problem.message).collect();
+        Self::config(sentences.join("; "))
     }
 
     /// An error that ends the connector or task.

@@ -3,10 +3,10 @@
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use connect_api::source::BoxFuture;
 use connect_herder::service::HerderService;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
@@ -31,7 +31,7 @@ pub struct Server {
 }
 
 /// A server at work.
-pub type Serving = Pin<Box<dyn Future<Output = ()> + Send>>;
+pub type Serving = BoxFuture<'static, ()>;
 
 /// Binds a listener.
 pub async fn bind(host: &str, port: u16) -> io::Result<Server> {

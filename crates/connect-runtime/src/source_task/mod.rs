@@ -36,7 +36,6 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use connect_api::config::ConfigProblem;
 use connect_api::metrics::MetricSource;
 use connect_api::plugin::DynSourcePlugin;
 use connect_api::record::{SourceOffset, SourcePartition};
@@ -215,11 +214,8 @@ impl Drop for Unregister {
 
 async fn start(spec: &TaskSpec) -> Result<Parts, ConnectError> {
     let worker = &spec.environment.worker;
-    let wrong = |problems: Vec<ConfigProblem>| {
-        ConnectError::config(problems.into_iter().map(|problem| problem.message).collect::<Vec<_>>().join("; "))
-    };
-    let record_path = RecordPath::from_config(worker, &spec.connector_config).map_err(wrong)?;
-    let groups = CreationGroups::from_config(worker, &spec.connector_config).map_err(wrong)?;
+    let record_path = RecordPath::from_config(worker, &spec.connector_config).map_err(ConnectError::config_problems)?;
+    let groups = CreationGroups::from_config(worker, &spec.connector_config).map_err(ConnectError::config_problems)?;
     let topic_creation = groups.map(|groups| TopicCreation::new(spec, groups));
     let exact = worker.exactly_once() == ExactlyOnce::Enabled;
     let (cluster, producer) = if exact {
