@@ -15,7 +15,7 @@ use crate::workload::{BY_PARTITIONS, BY_RECORD, Workload};
 /// One is the row of 4 partitions.
 const CONNECTORS: [usize; 2] = [3, 10];
 /// How long a worker at rest is watched, after as long for it to come to rest.
-const REST: Duration = Duration::from_secs(10);
+const REST: Duration = Duration::from_secs(30);
 
 pub(crate) async fn curves(pair: &Pair, options: &Options) -> String {
     let mut text = String::from("| | MB/s | CPU s/GB | peak RSS MiB | first record s |\n|---|---|---|---|---|\n");
