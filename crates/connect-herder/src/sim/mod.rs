@@ -65,15 +65,17 @@ fn every_history_comes_to_a_good_end() {
         let share = |thread: u64| (first + thread..end).step_by(threads as usize).map(|seed| (seed, try_to_play(seed)));
         let players: Vec<_> =
             (0..threads).map(|thread| scope.spawn(move || share(thread).collect::<Vec<_>>())).collect();
+        let mut failed = Vec::new();
         for (seed, played) in players.into_iter().flat_map(|player| player.join().expect("a player does not panic")) {
             match played {
                 Some(played) => totals += played,
-                None => {
-                    eprintln!("seed {seed} fails; its history:");
-                    play(seed, true);
-                    panic!("seed {seed} fails, but not when it is played again");
-                }
+                None => failed.push(seed),
             }
+        }
+        if let Some(seed) = failed.first() {
+            eprintln!("these seeds fail: {failed:?}; the history of {seed}:");
+            play(*seed, true);
+            panic!("seed {seed} fails, but not when it is played again");
         }
     });
     eprintln!("{totals:?}");

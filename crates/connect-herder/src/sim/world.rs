@@ -178,7 +178,10 @@ impl World {
                     self.command();
                     next_command = self.now + self.random.between(50, 6_000);
                 }
-            } else if let Some((_, (index, life, happening))) = self.queue.pop_first() {
+            } else if next <= self.now
+                && let Some((_, (index, life, happening))) = self.queue.pop_first()
+            {
+                // What is due after the end stays for the next part: a timer that came early would not be set again.
                 self.happen(index, life, happening);
             }
         }
