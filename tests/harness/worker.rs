@@ -91,6 +91,11 @@ impl WorkerConfig {
         self
     }
 
+    /// What stands in its file.
+    pub fn properties(&self) -> &Properties {
+        &self.properties
+    }
+
     /// Starts one more worker of the group, on a REST port of its own, and waits until it has joined and answers.
     pub async fn start(&self, runtime: Runtime) -> Worker {
         let worker = self.spawn(runtime);

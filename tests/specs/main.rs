@@ -25,6 +25,8 @@ mod lifecycle_bad_input;
 mod lifecycle_failure;
 mod lifecycle_group;
 mod lifecycle_java;
+mod lifecycle_outages;
+mod lifecycle_panics;
 mod lifecycle_rest;
 mod lifecycle_restart;
 mod lifecycle_rolling;
