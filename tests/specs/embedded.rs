@@ -2,14 +2,17 @@
 //! It serves the demo and fast tests; nothing here is evidence about Kafka.
 //!
 //! - kcat writes, lists and reads, by itself and as a member of a consumer group.
-//! - Java's tools create a topic with settings, write it in transactions, read it committed in a group, and describe both.
+//! - Java's tools create a topic with settings, write it in transactions, read it committed in a group, describe both, change
+//!   the topic's settings, and reset the group.
+//! - The kcat commands that the demo names work as they stand.
 
 use std::process::Stdio;
 use std::time::Duration;
 
-use harness::tools;
+use harness::{portage, tools};
 use kafka_embedded::{EmbeddedKafka, Options};
-use tokio::io::AsyncWriteExt;
+use serde_json::Value;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::Command;
 
 async fn embedded() -> EmbeddedKafka {
@@ -114,4 +117,41 @@ async fn apache_kafkas_tools_work() {
     assert!(topic.contains("PartitionCount: 2") && topic.contains("max.message.bytes=2000000"), "{topic}");
     let lags: Vec<&str> = group.lines().filter(|line| line.starts_with("g ")).collect();
     assert_eq!(lags.len(), 2, "{group}");
+
+    let alter =
+        with(&["--entity-type", "topics", "--entity-name", "j", "--alter", "--add-config", "retention.ms=7000"]);
+    let reset = with(&["--group", "g", "--topic", "j", "--reset-offsets", "--to-earliest", "--execute"]);
+    let (altered, reset) = tokio::join!(tool(tools::CONFIGS, &alter), tool(tools::CONSUMER_GROUPS, &reset));
+    assert!(altered.contains("Completed updating config for topic j"), "{altered}");
+    assert_eq!(reset.lines().filter(|line| line.split_whitespace().next_back() == Some("0")).count(), 2, "{reset}");
+    let of_configs = with(&["--entity-type", "topics", "--entity-name", "j", "--describe"]);
+    let list = with(&["--list"]);
+    let (configs, groups) = tokio::join!(tool(tools::CONFIGS, &of_configs), tool(tools::CONSUMER_GROUPS, &list));
+    assert!(configs.contains("retention.ms=7000"), "{configs}");
+    assert!(groups.lines().any(|line| line == "g"), "{groups}");
+}
+
+#[tokio::test]
+async fn the_kcat_commands_that_the_demo_names_work() {
+    let mut demo = Command::new(portage::binary());
+    demo.args(["demo", "--source-port", "0", "--target-port", "0", "--rest-port", "0", "--workers", "1"]);
+    demo.args(["--rate", "1000", "-o", "json"]).stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true);
+    let mut demo = demo.spawn().unwrap();
+    let mut lines = BufReader::new(demo.stdout.take().unwrap()).lines();
+    let (mut named, mut tried) = (Vec::new(), 0);
+    while let Some(line) = lines.next_line().await.unwrap() {
+        let event: Value = serde_json::from_str(&line).unwrap();
+        named.extend(event["try"].as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned));
+        if event["mirrored"].as_u64() > Some(100) && tried == 0 {
+            for command in named.iter().filter_map(|command| command.strip_prefix("kcat ")) {
+                assert!(!kcat(&command.split(' ').collect::<Vec<_>>(), "").await.is_empty(), "{command}");
+                tried += 1;
+            }
+            let pid = demo.id().unwrap().to_string();
+            assert!(Command::new("kill").args(["-s", "TERM", &pid]).status().await.unwrap().success());
+        }
+    }
+
+    assert_eq!(tried, 2, "{named:?}");
+    assert!(demo.wait().await.unwrap().success());
 }

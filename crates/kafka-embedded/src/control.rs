@@ -9,6 +9,8 @@ use bytes::{Bytes, BytesMut};
 use kafka_protocol::messages::ApiKey;
 use kafka_protocol::protocol::{Decodable, Encodable};
 
+use crate::request;
+
 /// A request as it arrived.
 #[derive(Clone, Debug)]
 pub struct Call {
@@ -31,7 +33,13 @@ impl Call {
     /// The request itself; `None` if `R` is not what it is.
     #[must_use]
     pub fn request<R: Decodable>(&self) -> Option<R> {
-        R::decode(&mut self.body.clone(), self.version).ok()
+        self.read().ok()
+    }
+
+    /// The request, or why it can't be read.
+    pub(crate) fn read<R: Decodable>(&self) -> Result<R, String> {
+        let flexible = self.api.request_header_version(self.version) >= 2;
+        request::checked(&self.body, self.version, flexible)
     }
 }
 

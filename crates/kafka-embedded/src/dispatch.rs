@@ -27,10 +27,10 @@ macro_rules! apis {
         /// API, lowest and highest version.
         pub(crate) const APIS: &[(ApiKey, i16, i16)] = &[ $( (ApiKey::$api, $min, $max) ),* ];
 
-        async fn answer(broker: &Broker, call: &Call, correlation_id: i32, body: &mut Bytes) -> Result<Bytes, String> {
+        async fn answer(broker: &Broker, call: &Call, correlation_id: i32) -> Result<Bytes, String> {
             match call.api {
                 $( ApiKey::$api => {
-                    let request = decode::<messages::$request>(call, body)?;
+                    let request = call.read::<messages::$request>()?;
                     let response = broker.$handler(call, request).await;
                     encode::<messages::$request>(call, correlation_id, &response)
                 } )*
@@ -97,7 +97,7 @@ pub(crate) async fn handle(broker: &Broker, mut frame: Bytes) -> Result<Reply, S
     }
     let header = RequestHeader::decode(&mut frame, api.request_header_version(version)).map_err(malformed)?;
     let client_id = header.client_id.map(|id| id.to_string()).unwrap_or_default();
-    let mut call = Call::new(api, version, client_id, frame.clone());
+    let mut call = Call::new(api, version, client_id, frame);
 
     let fault = broker.controls.decide(&mut call);
     match fault {
@@ -112,16 +112,12 @@ pub(crate) async fn handle(broker: &Broker, mut frame: Bytes) -> Result<Reply, S
     }
     let asked = (api == ApiKey::Produce).then(|| call.request::<messages::ProduceRequest>()).flatten();
     let silent = asked.is_some_and(|request| request.acks == 0);
-    let answer = answer(broker, &call, correlation_id, &mut frame).await?;
+    let answer = answer(broker, &call, correlation_id).await?;
     Ok(match fault {
         Fault::LoseAnswer => Reply::Close,
         _ if silent => Reply::Nothing,
         _ => Reply::Frame(answer),
     })
-}
-
-fn decode<R: Request>(call: &Call, body: &mut Bytes) -> Result<R, String> {
-    R::decode(body, call.version).map_err(malformed)
 }
 
 fn encode<R: Request>(call: &Call, correlation_id: i32, response: &R::Response) -> Result<Bytes, String> {

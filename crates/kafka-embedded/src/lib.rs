@@ -8,7 +8,7 @@
 //!
 //! | file | idea |
 //! |---|---|
-//! | `server`, `dispatch`, `control` | connections and frames; versions and handlers; faults |
+//! | `server`, `request`, `dispatch`, `control` | connections and frames; reading; versions and handlers; faults |
 //! | `state`, `topics`, `configs` | what the broker knows; topics and their settings |
 //! | `log/` | one partition: accepting, reading, transactions, compaction (pure) |
 //! | `produce`, `fetch`, `offsets`, `metadata`, `acls` | the APIs above it |
@@ -27,6 +27,7 @@ mod log;
 mod metadata;
 mod offsets;
 mod produce;
+mod request;
 mod server;
 mod state;
 mod topics;

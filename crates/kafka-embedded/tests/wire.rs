@@ -28,7 +28,7 @@ async fn what_cannot_be_read_ends_its_own_connection_and_no_other() {
     let kafka = EmbeddedKafka::start(Options { request_bytes_max: 1 << 20, ..Options::default() }).await.unwrap();
     let other = TcpStream::connect(kafka.bootstrap()).await.unwrap();
 
-    // Too large, negative, no header, no such API, no such version, a body that ends too early.
+    // Too large, negative, no header, no such API, no such version, a body that ends too early, two billion topics in ten bytes.
     let too_large = (1_i32 << 21).to_be_bytes();
     let unreadable = [
         &too_large[..],
@@ -37,6 +37,7 @@ async fn what_cannot_be_read_ends_its_own_connection_and_no_other() {
         &frame(999, 0, &[]),
         &frame(3, 99, &[]),
         &frame(3, 1, &[0]),
+        &frame(3, 1, &i32::MAX.to_be_bytes()),
     ];
     for bytes in unreadable {
         assert!(answer(&kafka, bytes).await.is_empty(), "{bytes:?}");

@@ -1,8 +1,9 @@
-//! `portage demo` without a terminal: it runs, the commands it names work, and its verdict is measured.
+//! `portage demo`, without a terminal and on one: it runs, the commands it names work, keys do what they say, and its verdict
+//! is measured.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 
@@ -87,6 +88,66 @@ fn the_work_of_a_killed_worker_moves_and_nothing_is_lost() {
 fn signal(name: &str, pid: u64) {
     let sent = Command::new("sh").args(["-c", &format!("kill -s {name} {pid}")]).status().unwrap();
     assert!(sent.success(), "{name} to {pid}");
+}
+
+/// What the demo draws on a terminal, which `script` (util-linux) makes for it.
+struct Terminal {
+    script: Child,
+    drawn: String,
+}
+
+impl Terminal {
+    fn open(arguments: &[&str]) -> Self {
+        let demo = format!("{} demo {}", env!("CARGO_BIN_EXE_portage"), arguments.join(" "));
+        let mut script = Command::new("script");
+        script.args(["--quiet", "--return", "--command", &demo, "/dev/null"]).stdin(Stdio::piped());
+        Self { script: script.stdout(Stdio::piped()).spawn().unwrap(), drawn: String::new() }
+    }
+
+    fn press(&mut self, key: &str) {
+        self.script.stdin.as_mut().unwrap().write_all(key.as_bytes()).unwrap();
+    }
+
+    /// Reads until a whole frame holds what is wanted. Four frames are drawn each second.
+    fn shows(&mut self, wanted: impl Fn(&str) -> bool) {
+        let mut bytes = [0; 4096];
+        loop {
+            let mut frames = self.drawn.rsplit("\x1b[H");
+            if frames.nth(1).is_some_and(&wanted) {
+                return self.drawn.clear();
+            }
+            assert!(self.drawn.matches("\x1b[H").count() < 480, "two minutes without it: {}", self.drawn);
+            let read = self.script.stdout.as_mut().unwrap().read(&mut bytes).unwrap();
+            assert!(read > 0, "ended: {}", self.drawn);
+            self.drawn.push_str(&String::from_utf8_lossy(&bytes[..read]));
+        }
+    }
+
+    /// What comes after the last frame, and whether the exit code is 0.
+    fn rest(mut self) -> (String, bool) {
+        let mut rest = Vec::new();
+        self.script.stdout.take().unwrap().read_to_end(&mut rest).unwrap();
+        (String::from_utf8_lossy(&rest).into_owned(), self.script.wait().unwrap().success())
+    }
+}
+
+#[test]
+fn on_a_terminal_keys_kill_a_worker_start_it_again_and_end_with_the_verdict() {
+    let mut terminal = Terminal::open(&with_free_ports(&["--rate", "2000"]));
+    let all_run = |frame: &str| frame.contains("connectors 3/3 RUNNING, tasks 7/7 RUNNING");
+    let dead = |frame: &str| frame.contains("dead\x1b[0m");
+
+    terminal.shows(|frame| all_run(frame) && !dead(frame));
+    terminal.press("k");
+    terminal.shows(|frame| dead(frame) && frame.contains("its work moves after"));
+    terminal.shows(|frame| dead(frame) && frame.contains("its work has moved to the others") && all_run(frame));
+    terminal.press("r");
+    terminal.shows(|frame| !dead(frame));
+    terminal.press("q");
+    let (rest, good) = terminal.rest();
+
+    assert!(good && rest.contains("a complete copy") | rest.contains("an exact copy"), "{rest}");
+    assert!(rest.contains("0 lost") && rest.contains("workers killed: 1"), "{rest}");
 }
 
 #[test]
