@@ -152,23 +152,20 @@ impl Sides {
     /// What is wrong with a group that has committed `offset` on the source and is at `translated` on the target.
     fn judge(&self, mess: &Mess, commit: &Commit, translated: Option<i64>) -> Option<String> {
         let Some(translated) = translated else { return Some(format!("{commit:?} is not on the target")) };
-        let copies: BTreeSet<&Numbered> = self.there.values().collect();
-        let unread = mess.written(commit.place).filter(|(offset, _)| *offset >= commit.offset);
-        // Of what the group has not read, the first that has ever been mirrored, and the first that the source still has. These
-        // are the same, unless compaction or a cut has taken some from the source since.
-        let ever = unread.clone().find(|(_, record)| copies.contains(record));
-        let here = self.here.range(commit.offset..).find(|(_, record)| copies.contains(record));
+        let last: BTreeMap<&Numbered, i64> = self.there.iter().map(|(at, record)| (record, *at)).collect();
         let next = self.there.range(translated..).next();
-        let at = |found: Option<i64>| found.unwrap_or(i64::MAX);
-        let original =
-            next.map(|(_, next)| unread.clone().find(|(_, record)| *record == next).map_or(-1, |(offset, _)| offset));
-        let (ever, here) = (at(ever.map(|(offset, _)| offset)), at(here.map(|(offset, _)| *offset)));
-        let agree = (ever..=here).contains(&at(original));
-        (!agree || translated > self.end).then(|| {
+        // A record may be there twice after a kill, and a cut may leave the later copy alone: what counts is that nothing the
+        // group has read comes next, and that everything it has not read is still to come.
+        let is_unread =
+            |next: &Numbered| mess.written(commit.place).any(|(at, record)| at >= commit.offset && record == next);
+        let repeats = next.filter(|(_, next)| !is_unread(next));
+        let is_past = |record: &Numbered| last.get(record).is_some_and(|at| *at < translated);
+        let past = self.here.range(commit.offset..).find(|(_, record)| is_past(record));
+        (repeats.is_some() || past.is_some() || translated > self.end).then(|| {
             format!(
-                "{commit:?} is at {translated} of {}: the next record there is {next:?} of source offset {original:?}, which should \
-                 be from {ever} to {here}",
-                self.end
+                "{commit:?} is at {translated} of {}: the next record there is {next:?}, read already: {}, past the unread {past:?}",
+                self.end,
+                repeats.is_some(),
             )
         })
     }
