@@ -9,8 +9,9 @@
 //! | [`translator`] | one committed offset to one target offset (pure) |
 //! | `feeds` | follows the topics of offset syncs and offset runs, restores checkpoints |
 //! | `logs` | what source and target topics are now: ids, beginnings, ends |
-//! | `comparison`, `pieces` | what others have mirrored: a little of both logs, read and compared |
+//! | `comparison`, `places`, `pieces` | what others have mirrored: a little of both logs, read and compared |
 //! | `rounds` | the work of a task: fetch, translate, write checkpoints, commit on the target |
+//! | `settled` | what needs no new answer |
 //! | `group_offsets` | commits on the target, if nobody is at work there |
 //! | [`numbers`] | what is shown of each group |
 //! | `task` | hands the checkpoints of the rounds to the worker |
@@ -28,7 +29,9 @@ pub mod left_out;
 mod logs;
 pub mod numbers;
 mod pieces;
+mod places;
 mod rounds;
+mod settled;
 mod task;
 pub mod translator;
 

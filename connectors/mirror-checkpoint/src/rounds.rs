@@ -22,11 +22,13 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 use tracing::{debug, info, warn};
 
-use crate::comparison::{BEFORE, Comparison, Question};
+use crate::comparison::{Comparison, Question};
 use crate::feeds::{self, Feeds};
 use crate::group_offsets::GroupSyncs;
 use crate::logs::Logs;
 use crate::numbers::{Numbers, Standings, standing};
+use crate::places::BEFORE;
+use crate::settled::Settled;
 use crate::translator::{Answer, Mode, NotTranslated, answer};
 use crate::{clients, groups};
 
@@ -49,6 +51,7 @@ pub(crate) struct Rounds {
     feeds: Feeds,
     comparison: Comparison,
     checkpoints: CheckpointView,
+    settled: Settled,
     syncs: GroupSyncs,
     /// Why partitions of groups have no checkpoint, as it was said last.
     untranslated: BTreeMap<(String, TopicPartition), NotTranslated>,
@@ -88,6 +91,7 @@ impl Rounds {
             target_alias,
             emit_every: every("emit.checkpoints.interval.seconds").unwrap_or(Duration::from_secs(60)),
             sync_every: sync_every.filter(|_| typed.boolean("sync.group.offsets.enabled")),
+            settled: Settled::default(),
             syncs: GroupSyncs::default(),
             untranslated: BTreeMap::new(),
             config,
@@ -104,40 +108,38 @@ impl Rounds {
         Arc::clone(&self.numbers)
     }
 
-    /// Until nobody takes the checkpoints any more.
+    /// Until nobody takes the checkpoints any more. While nobody asks for them, the connector being paused, none are made.
     pub(crate) async fn run(mut self, news: mpsc::Sender<Vec<Checkpoint>>) {
         info!(groups = self.groups.len(), mode = ?self.mode, "checkpointing");
         let mut emit_at = Instant::now();
-        let mut sync_at = self.sync_every.map(|_| emit_at);
+        let mut sync_at = emit_at;
         loop {
-            sleep_until(sync_at.map_or(emit_at, |sync_at| sync_at.min(emit_at))).await;
-            if emit_at <= Instant::now() {
-                emit_at = Instant::now() + self.emit_every;
-                match self.round().await {
-                    Ok(checkpoints) if checkpoints.is_empty() => {}
-                    Ok(checkpoints) => {
-                        debug!(checkpoints = checkpoints.len(), "checkpoints to write");
-                        if news.send(checkpoints).await.is_err() {
-                            return;
+            tokio::select! {
+                asked = async { sleep_until(emit_at).await; news.reserve().await } => {
+                    let Ok(asked) = asked else { return };
+                    emit_at = Instant::now() + self.emit_every;
+                    match self.round().await {
+                        Ok(checkpoints) => {
+                            debug!(checkpoints = checkpoints.len(), "checkpoints to write");
+                            asked.send(checkpoints);
+                        }
+                        Err(error) => {
+                            warn!(%error, "checkpoints could not be made; trying again after emit.checkpoints.interval.seconds");
                         }
                     }
-                    Err(error) => {
-                        warn!(%error, "checkpoints could not be made; trying again after emit.checkpoints.interval.seconds");
-                    }
                 }
-            }
-            if let Some(every) = self.sync_every
-                && sync_at.is_some_and(|sync_at| sync_at <= Instant::now())
-            {
-                sync_at = Some(Instant::now() + every);
-                self.syncs.sync(&self.target, &self.checkpoints).await;
-                self.numbers.synced(self.syncs.words());
+                () = sleep_until(sync_at), if self.sync_every.is_some() => {
+                    sync_at = Instant::now() + self.sync_every.unwrap_or_default();
+                    self.syncs.sync(&self.target, &self.checkpoints).await;
+                    self.numbers.synced(self.syncs.words());
+                }
             }
         }
     }
 
     /// The checkpoints that are news.
     async fn round(&mut self) -> Result<Vec<Checkpoint>, ConnectError> {
+        let all = self.settled.begin(Instant::now());
         let wanted = self.committed().await?;
         // After the groups' offsets: what a group has read has been mirrored, if at all, before it was committed or will be
         // seen with the next round.
@@ -153,9 +155,8 @@ impl Rounds {
             wanted.iter().map(|wanted| self.translate(wanted, wanted.committed.offset, &logs)).collect();
         let open = wanted.iter().zip(&answers).filter_map(|(wanted, answer)| self.question(wanted, *answer, &logs));
         let open = open.collect();
-        self.comparison.look(open, &self.source, &self.target).await;
+        self.comparison.look(open, all, &self.source, &self.target).await;
         let mut news = Vec::new();
-        self.standings.clear();
         for (wanted, by_runs) in wanted.into_iter().zip(answers) {
             let answer = match logs.target(&wanted.at_target()) {
                 Some(log) => {
@@ -164,6 +165,9 @@ impl Rounds {
                 }
                 None => by_runs,
             };
+            if matches!(answer, Answer::At { exact: true, .. }) {
+                self.settled.settle(&wanted.group, &wanted.source, wanted.committed.offset);
+            }
             let sure = answer == by_runs;
             if let Some(checkpoint) = self.checkpoint(wanted, answer, sure) {
                 self.syncs.changed(&checkpoint.group);
@@ -175,12 +179,13 @@ impl Rounds {
         Ok(news)
     }
 
-    /// What the groups have committed on topics that count.
-    async fn committed(&self) -> Result<Vec<Wanted>, ConnectError> {
+    /// What the groups have committed on topics that count, and has no place yet.
+    async fn committed(&mut self) -> Result<Vec<Wanted>, ConnectError> {
         let groups: Vec<&str> = self.groups.iter().map(String::as_str).collect();
         let fetched = groups::committed(&self.source, ClientRole::CheckpointSourceAdmin, &groups).await?;
         let mut topics: BTreeMap<String, Option<String>> = BTreeMap::new();
         let mut wanted = Vec::new();
+        self.standings.clear();
         for (group, offsets) in fetched {
             let offsets = match offsets {
                 Ok(offsets) => offsets,
@@ -189,7 +194,13 @@ impl Rounds {
                     continue;
                 }
             };
+            let settled = self.settled.of(&group);
+            let mut exact = 0;
             for (source, committed) in offsets {
+                if settled.is_some_and(|settled| settled.get(&source) == Some(&committed.offset)) {
+                    exact += 1;
+                    continue;
+                }
                 let target_topic = match topics.get(&*source.topic) {
                     Some(known) => known.clone(),
                     None => {
@@ -201,6 +212,9 @@ impl Rounds {
                 if let Some(target_topic) = target_topic {
                     wanted.push(Wanted { group: group.clone(), source, target_topic, committed });
                 }
+            }
+            if exact > 0 {
+                self.standings.entry(group).or_default().insert("exact", exact);
             }
         }
         Ok(wanted)
@@ -301,7 +315,12 @@ impl Rounds {
             committed,
             log: logs.target(&wanted.at_target())?,
             floor: self.translate(wanted, (committed - BEFORE).max(0), logs).offset(),
-            ahead: matches!(self.by_runs(wanted, committed, logs), Translation::NotYetMirrored { .. }),
+            ahead: match self.by_runs(wanted, committed, logs) {
+                Translation::NotYetMirrored { .. } => true,
+                // The first runs of a new topic may be on their way.
+                Translation::Unknown { reason, .. } => reason == UnknownReason::NoMap,
+                Translation::Exact(_) => false,
+            },
         })
     }
 }

@@ -11,7 +11,7 @@
 //! | [`findings`], `report` | what is not in step, for log and status |
 //! | `task` | fetches, hands out batches, keeps positions (`task::start`: how it begins; `task::loss`: what it does about losses) |
 //! | [`partition_runs`] | what a task knows of where one partition's records are on the target (pure) |
-//! | `offset_runs` | the topic of offset runs: read at the start, written before offsets are stored |
+//! | `offset_runs`, `runs_writer` | the topic of offset runs: read at the start, written as runs become known |
 //! | `syncs` | offset syncs on their way to their topic |
 //! | `internal_topics` | creates these two topics |
 //! | [`numbers`] | what is shown of each partition: MirrorMaker 2's metrics, and the lag |
@@ -35,6 +35,7 @@ pub mod partition_runs;
 pub mod plan;
 mod provenance;
 mod report;
+mod runs_writer;
 mod syncs;
 mod task;
 pub mod throttle;

@@ -1,8 +1,8 @@
-//! The topic of offset runs, as a task uses it: read once when the task starts, written whenever offsets are about to be
-//! stored. Runs are a help for consumer groups; where they can't be kept, records are mirrored all the same.
+//! The topic of offset runs, as a task uses it: read once when the task starts, written soon after something has become known,
+//! and whatever is left before source offsets are stored. Runs are a help for consumer groups; where they can't be kept,
+//! records are mirrored all the same.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -13,19 +13,22 @@ use kafka_client::fetcher::FetcherOptions;
 use kafka_client::log::KafkaLog;
 use kafka_client::producer::{ProduceError, Producer, ProducerOptions};
 use kafka_client::{Budget, Cluster, ErrorCode, TopicPartition};
-use kafka_wire::batch::Record;
 use mirror::config::ClientRole;
 use mirror::runs::{Begin, RunsKey, RunsRecord, RunsStore, TopicIds};
 use mirror::{ReplicationPolicy, TopicId};
-use tokio::time::timeout;
-use tracing::{debug, info, warn};
+use tokio::sync::oneshot;
+use tokio::time::{Instant, timeout};
+use tracing::{info, warn};
 use uuid::Uuid;
 
 use crate::clients;
 use crate::partition_runs::PartitionRuns;
+use crate::runs_writer::RunsWriter;
 
-/// Records of one batch have at most so many bytes together, which is far below what topics take by default.
-const BATCH_BYTES: usize = 256 << 10;
+/// What becomes known within this time is written together.
+const GATHERED: Duration = Duration::from_millis(500);
+/// Many partitions, or ragged ones, are written less often: so much a task writes at most, a quarter of a MB a second.
+const BYTES_PER_MS: usize = 256;
 const READ_PATIENCE: Duration = Duration::from_secs(60);
 
 /// Where a partition is taken up.
@@ -47,19 +50,10 @@ pub(crate) enum StartAt {
 /// The maps of a task's partitions, and the way to write them.
 pub(crate) struct OffsetRuns {
     partitions: Vec<Option<PartitionRuns>>,
-    writer: Arc<Writer>,
-}
-
-struct Writer {
-    producer: Producer,
-    topic: Arc<str>,
-    /// One write after the other: a later statement must not be overtaken by an earlier one.
-    turn: tokio::sync::Mutex<()>,
-    /// A write has failed: what it said has to be said again.
-    failed: AtomicBool,
-    /// The topic was not there when it was last looked for: a producer would wait for it, and hold stored offsets up.
-    missing: AtomicBool,
-    admin: Admin,
+    writer: RunsWriter,
+    /// When what has become known since the last write is due.
+    due: Option<Instant>,
+    not_before: Instant,
 }
 
 impl OffsetRuns {
@@ -74,8 +68,8 @@ impl OffsetRuns {
         let cluster = Cluster::connect(client).await.map_err(|error| text(&error))?;
         let admin = cluster.admin();
         let stored = read(config, ClientRole::OffsetRunsTargetConsumer, &topic).await?;
-        let missing = AtomicBool::new(stored.is_none());
-        if stored.is_none() {
+        let missing = stored.is_none();
+        if missing {
             // The connector has just created it, and the broker has not heard of it; or it may not.
             info!(topic, "topic of offset runs is not there yet; runs are written once it is");
         }
@@ -84,9 +78,8 @@ impl OffsetRuns {
         info!(topic, partitions = known, "offset runs taken up");
         let producer =
             Producer::new(cluster, options, Budget::new(Budget::MIN_BYTES)).await.map_err(|error| text(&error))?;
-        let turn = tokio::sync::Mutex::default();
-        let writer = Writer { producer, topic: topic.into(), turn, failed: AtomicBool::new(false), missing, admin };
-        let mut runs = Self { partitions, writer: Arc::new(writer) };
+        let writer = RunsWriter::start(producer, topic.into(), admin, missing);
+        let mut runs = Self { partitions, writer, due: None, not_before: Instant::now() };
         let has_lost = runs.partitions.iter().flatten().any(PartitionRuns::has_lost);
         // What is copied from now on lies where lost copies were: nobody may translate by those any more.
         if let Some(written) = has_lost.then(|| runs.write()).flatten() {
@@ -95,13 +88,43 @@ impl OffsetRuns {
         Ok(runs)
     }
 
+    /// The runs of a partition, which are about to change.
     pub(crate) fn partition(&mut self, tag: usize) -> Option<&mut PartitionRuns> {
+        if self.due.is_none() {
+            self.due = Some(self.not_before.max(Instant::now() + GATHERED));
+        }
         self.partitions.get_mut(tag)?.as_mut()
     }
 
-    /// Writes what is not written yet; `None` if everything is.
+    /// When to call [`Self::write_beside`]; `None`: there is nothing to write.
+    pub(crate) fn due(&self) -> Option<Instant> {
+        self.due
+    }
+
+    /// Writes what has become known, and does not wait for it. Groups follow by it long before source offsets are stored.
+    pub(crate) fn write_beside(&mut self) {
+        if self.writer.is_idle() {
+            self.send(None);
+        } else {
+            self.due = Some(Instant::now() + GATHERED);
+        }
+    }
+
+    /// Writes what is not written yet, and waits until it is; `None` if everything is.
     pub(crate) fn write(&mut self) -> Option<BoxFuture<'static, ()>> {
-        let again = self.writer.failed.swap(false, Ordering::AcqRel);
+        let (written, wait) = oneshot::channel();
+        let sent = self.send(Some(written));
+        sent.then(|| -> BoxFuture<'static, ()> {
+            Box::pin(async move {
+                // The writer ends with the task only.
+                let _ = wait.await;
+            })
+        })
+    }
+
+    /// Whether there was anything to say, or is still on its way.
+    fn send(&mut self, written: Option<oneshot::Sender<()>>) -> bool {
+        let again = self.writer.take_failure();
         let mut records = Vec::new();
         for partition in self.partitions.iter_mut().flatten() {
             if again {
@@ -109,71 +132,19 @@ impl OffsetRuns {
             }
             records.extend(partition.take_changes());
         }
-        if records.is_empty() {
-            return None;
+        let bytes: usize = records.iter().map(RunsRecord::bytes).sum();
+        let pause = Duration::from_millis((bytes / BYTES_PER_MS) as u64).max(GATHERED);
+        (self.due, self.not_before) = (None, Instant::now() + pause);
+        if records.is_empty() && self.writer.is_idle() {
+            return false;
         }
-        // Until it is known to have gone well: the future may be dropped.
-        self.writer.failed.store(true, Ordering::Release);
-        let writer = Arc::clone(&self.writer);
-        Some(Box::pin(async move { writer.write(records).await }))
+        self.writer.write(records, written);
+        true
     }
 
     pub(crate) async fn close(self) {
-        let _ = self.writer.producer.clone().close(Duration::ZERO).await;
+        self.writer.close().await;
     }
-}
-
-impl Writer {
-    async fn write(&self, records: Vec<RunsRecord>) {
-        let _turn = self.turn.lock().await;
-        if self.missing.load(Ordering::Acquire) && !self.is_there().await {
-            debug!(topic = &*self.topic, "topic of offset runs is still missing");
-            return;
-        }
-        let count = records.len();
-        for batch in batches(records) {
-            if let Err(error) = self.append(&batch).await {
-                warn!(topic = &*self.topic, %error, "offset runs can't be written; trying again with the next offsets");
-                // The batch that failed was the last one under way, or stood behind one that nobody waited for.
-                let _ = self.producer.reset_partition(&self.topic, 0);
-                return;
-            }
-        }
-        self.failed.store(false, Ordering::Release);
-        debug!(topic = &*self.topic, records = count, "offset runs written");
-    }
-
-    async fn is_there(&self) -> bool {
-        let described = self.admin.describe_topics(&[&self.topic]).await;
-        let there = described.is_ok_and(|described| described.get(&*self.topic).is_some_and(Result::is_ok));
-        self.missing.store(!there, Ordering::Release);
-        there
-    }
-
-    async fn append(&self, records: &[Record]) -> Result<(), ProduceError> {
-        let codec = self.producer.options().codec;
-        self.producer.send_records(&self.topic, 0, records, codec).await?.await.map(|_| ())
-    }
-}
-
-/// In batches that brokers take.
-fn batches(records: Vec<RunsRecord>) -> Vec<Vec<Record>> {
-    let timestamp = clients::now_ms();
-    let mut batches: Vec<Vec<Record>> = Vec::new();
-    let mut bytes = 0;
-    for RunsRecord { key, value } in records {
-        let size = key.len() + value.as_ref().map_or(0, |value| value.len());
-        let record = Record { offset: 0, timestamp, key: Some(key), value, headers: Vec::new() };
-        match batches.last_mut().filter(|_| bytes + size <= BATCH_BYTES) {
-            Some(batch) => batch.push(record),
-            None => {
-                batches.push(vec![record]);
-                bytes = 0;
-            }
-        }
-        bytes += size;
-    }
-    batches
 }
 
 /// The topic up to its end; `None` if there is none.

@@ -2,6 +2,7 @@
 
 mod loss;
 mod start;
+mod transactions;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -24,6 +25,7 @@ use crate::numbers::{Ledger, TaskNumbers};
 use crate::offset_runs::OffsetRuns;
 use crate::syncs::OffsetSyncs;
 use crate::throttle::Throttle;
+use transactions::OpenTransactions;
 
 /// A running task.
 pub struct MirrorSourceTask {
@@ -33,6 +35,7 @@ pub struct MirrorSourceTask {
     /// What is wrong with a partition at the moment; by tag.
     faults: BTreeMap<usize, PartitionFault>,
     losses: LossBook,
+    open_transactions: OpenTransactions,
     /// What is to be stored with the next poll, whatever is read.
     marks: Vec<SourceBatch>,
     /// The worker has been told of both since the task started.
@@ -79,6 +82,10 @@ impl MirrorSourceTask {
         let now_ms = clients::now_ms();
         let topic_id = TopicId::new(*fetched.topic_id.as_bytes());
         partition.topic_id = topic_id;
+        if self.open_transactions.fetched(tag, &fetched, Instant::now()) {
+            self.reported = false;
+        }
+        let partition = &mut self.partitions[tag];
         let mut unreadable = None;
         let mut batches = Vec::with_capacity(fetched.batches.len());
         for entry in fetched.batches {
@@ -219,7 +226,13 @@ impl MirrorSourceTask {
                     loss.kind, loss.noticed_ms
                 ),
             });
-            faults.extend(lost.chain(self.faults.get(&tag).cloned()));
+            let waits = self.open_transactions.said(tag).filter(|_| !partition.stopped).map(|words| PartitionFault {
+                partition: partition.tp.to_string(),
+                offset: None,
+                stands_still: false,
+                message: words.to_owned(),
+            });
+            faults.extend(lost.chain(waits).chain(self.faults.get(&tag).cloned()));
         }
         self.context.report_faults(faults);
     }
@@ -237,9 +250,17 @@ impl SourceTask for MirrorSourceTask {
         if let Some(open_at) = self.throttle.open_at() {
             sleep_until(open_at).await;
         }
-        let rested_at = self.throttle.rested_at();
+        let (rested_at, runs_due) = (self.throttle.rested_at(), self.runs.as_ref().and_then(OffsetRuns::due));
         let fetched = tokio::select! {
             fetched = self.fetcher.next() => fetched,
+            () = sleep_until(runs_due.unwrap_or_else(Instant::now)), if runs_due.is_some() => {
+                self.runs.iter_mut().for_each(OffsetRuns::write_beside);
+                return Ok(Polled::Batches(Vec::new()));
+            }
+            () = self.open_transactions.news() => {
+                self.report();
+                return Ok(Polled::Batches(Vec::new()));
+            }
             () = sleep_until(rested_at.unwrap_or_else(Instant::now)), if rested_at.is_some() => {
                 while let Some(topic) = self.throttle.rested(Instant::now()) {
                     self.fetcher.resume(&self.partitions_of(&topic));

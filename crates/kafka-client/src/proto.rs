@@ -109,6 +109,7 @@ requests! {
     CreatePartitions 0..=3 CreatePartitionsRequest => CreatePartitionsResponse, throttle_time_ms;
     DeleteGroups 0..=2 DeleteGroupsRequest => DeleteGroupsResponse, throttle_time_ms;
     IncrementalAlterConfigs 0..=1 IncrementalAlterConfigsRequest => IncrementalAlterConfigsResponse, throttle_time_ms;
+    DescribeProducers 0..=0 DescribeProducersRequest => DescribeProducersResponse, throttle_time_ms;
     DescribeCluster 0..=2 DescribeClusterRequest => DescribeClusterResponse, throttle_time_ms;
     ConsumerGroupDescribe 0..=1 ConsumerGroupDescribeRequest => ConsumerGroupDescribeResponse, throttle_time_ms;
 }

@@ -17,6 +17,7 @@ use tokio::time::Instant;
 use tracing::{info, warn};
 use uuid::Uuid;
 
+use super::transactions::OpenTransactions;
 use super::{MirrorSourceTask, Partition};
 use crate::clients;
 use crate::loss_book::LossBook;
@@ -124,6 +125,7 @@ impl MirrorSourceTask {
             cluster: cluster.clone(),
         });
         context.publish(Arc::clone(&shown) as _);
+        let open_transactions = OpenTransactions::new(cluster.admin());
         let mut fetcher = Fetcher::new(cluster, options, budget);
         fetcher.assign(starts);
         let tags = partitions.iter().enumerate().map(|(tag, partition)| (partition.tp.clone(), tag)).collect();
@@ -134,6 +136,7 @@ impl MirrorSourceTask {
             tags,
             faults: BTreeMap::new(),
             losses,
+            open_transactions,
             marks: Vec::new(),
             reported: false,
             on_data_loss,

@@ -67,6 +67,14 @@ pub struct RunsRecord {
     pub value: Option<Bytes>,
 }
 
+impl RunsRecord {
+    /// Its key and its value together.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.key.len() + self.value.as_ref().map_or(0, Bytes::len)
+    }
+}
+
 /// A record of the topic of runs that cannot be read. What older records said stays true.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum RunsRecordError {

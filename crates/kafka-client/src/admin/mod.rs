@@ -36,7 +36,7 @@ pub use group_offsets::{CommittedOffset, GroupOffsets};
 pub use groups::{GroupDescription, GroupKind, GroupListing, GroupListings, GroupMemberDescription};
 pub use kinds::{AclOperation, AclPermission, ConfigSource, PatternType, ResourceType};
 pub use partitions::{EpochEnd, ListedOffset, OffsetSpec};
-pub use producers::FencedProducer;
+pub use producers::{FencedProducer, OpenTransaction};
 pub use topics::{NewTopic, TopicListing};
 
 /// What a broker said about one item of a batch.

@@ -64,7 +64,7 @@ impl OffsetSpec {
 }
 
 /// Partitions with their leader's epoch and what is wanted of them, by topic.
-type ByTopic<I> = BTreeMap<String, Vec<(i32, i32, I)>>;
+pub(super) type ByTopic<I> = BTreeMap<String, Vec<(i32, i32, I)>>;
 
 impl Admin {
     /// One offset of each partition.
@@ -201,7 +201,7 @@ impl Admin {
     }
 
     /// Sends one request to each leader, all at once, until every partition has its result.
-    async fn at_leaders<R: KafkaRequest, I: Copy + Send, T>(
+    pub(super) async fn at_leaders<R: KafkaRequest, I: Copy + Send, T>(
         &self,
         api: &'static str,
         items: impl Iterator<Item = (TopicPartition, I)>,
