@@ -1,8 +1,8 @@
 //! Whatever a source log is made of, the target gets the records that applications see.
 //!
 //! - With `source.consumer.isolation.level=read_committed`, committed records arrive in order and aborted ones do not;
-//!   records behind an open transaction wait for its end. Without it, as in Java, all arrive. No marker and no transaction
-//!   gets to the target.
+//!   records behind an open transaction wait for its end, and the status says whose it is. Without it, as in Java, all arrive. No
+//!   marker and no transaction gets to the target.
 //! - What compaction has left arrives, with holes in batches and with batches of which nothing is left.
 //! - Records of a topic with `LogAppendTime` carry the source broker's times on the target.
 //! - A stored offset inside a batch resumes behind its record: nothing twice, nothing missing.
@@ -53,11 +53,23 @@ async fn of_transactions_only_the_committed_records_arrive() {
     assert!(texts(&arrived).iter().all(|text| !text.starts_with("aborted")));
     arrive(&pair.source.read(topic).uncommitted().all().await, &all.remote(topic)).await;
 
+    let waits = async |words: &str| {
+        eventually(&format!("the status says {words:?}"), ARRIVES, async || {
+            let status = committed.status().await;
+            let said = status["tasks"][0]["trace"].as_str().unwrap_or_default();
+            let right = if words.is_empty() { said.is_empty() } else { said.contains(words) };
+            if right && status["tasks"][0]["state"] == "RUNNING" { Ok(()) } else { Err(status.to_string()) }
+        })
+        .await;
+    };
+    let open_from = pair.source.end_offsets(topic).await[0];
     one.begin().await;
     one.send(topic, 0, &named("open", 2)).await;
     plain.send(topic, 0, &named("behind it", 1)).await;
     arrive(&pair.source.read(topic).uncommitted().all().await, &all.remote(topic)).await;
     assert_same(&arrived, &pair.target.consume(&committed.remote(topic)).await);
+    waits(&format!("records from offset {open_from} on wait for the end of a transaction of producer id")).await;
+    waits(&format!("kafka-transactions.sh abort --topic {topic} --partition 0 --start-offset {open_from}")).await;
     one.commit().await;
     eventually("the transaction is over", ARRIVES, async || match pair.source.consume(topic).await.len() {
         11 => Ok(()),
@@ -65,6 +77,7 @@ async fn of_transactions_only_the_committed_records_arrive() {
     })
     .await;
     committed.arrives(topic).await;
+    waits("").await;
     for flow in [&committed, &all] {
         let batches = pair.target.batches(&flow.remote(topic), 0).await;
         assert!(batches.iter().all(|batch| batch.valid && !batch.transactional && !batch.control), "{batches:?}");

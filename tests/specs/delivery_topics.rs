@@ -1,6 +1,7 @@
 //! Which topics are mirrored, what they are called and how they look on the target; and heartbeats.
 //!
-//! - By default a topic is called `<alias><separator><topic>` on the target; with `IdentityReplicationPolicy` as it is.
+//! - By default a topic is called `<alias><separator><topic>` on the target; with `IdentityReplicationPolicy` as it is. Keys that
+//!   Kafka 4 has removed are accepted with a warning.
 //! - `topics` and `topics.exclude` are lists of names and Java patterns, look-arounds included, that match whole names.
 //! - Topics of Kafka and MirrorMaker are never mirrored, nor what came from the target, over however many hops.
 //! - Topics and partitions that come later are found by the refresh and mirrored from their first record.
@@ -36,7 +37,8 @@ async fn topics_are_called_as_the_policy_says() {
     pair.source.produce(topic, 0, &named("v", 3)).await;
     let identity = Flow::new("topics-identity", topic).await.with("replication.policy.class", IDENTITY);
     let separated = Flow::new("topics-separated", topic).await.with("replication.policy.separator", "__");
-    let default = Flow::new("topics-default", topic).await;
+    // Of a file that has been handed down since Kafka 2.
+    let default = Flow::new("topics-default", topic).await.with("add.source.alias.to.metrics", "true");
 
     tokio::join!(identity.start(), separated.start(), default.start());
 
@@ -44,6 +46,8 @@ async fn topics_are_called_as_the_policy_says() {
     for remote in [topic, "topics-separated__topics-named", "topics-default.topics-named"] {
         arrive(&sent, remote).await;
     }
+    let log = worker().await.process().log();
+    assert!(log.contains("add.source.alias.to.metrics was removed in Kafka 4.0 and has no effect"));
 }
 
 #[tokio::test]

@@ -4,13 +4,16 @@
 //!   alone, and `/metrics` says so.
 //! - Groups that are left out are named with the reason: not accepted, nothing committed, only on topics that are not accepted, no
 //!   permission; so are those whose topic has not been mirrored yet, which follow when it is.
+//! - A reader at the end of a topic is followed to its very record, long before the worker stores source offsets; not while the
+//!   checkpoint connector is paused.
 //! - Hundreds of groups on dozens of topics are in step within seconds, and a commit follows within the two intervals; the
 //!   times are printed.
 
 use std::time::{Duration, Instant};
 
 use harness::{
-    Acl, GroupOffset, KafkaCluster, Listener, Pair, Rest, Sasl, USER, clusters, eventually, secured_cluster,
+    Acl, GroupOffset, KafkaCluster, Listener, Pair, Rest, Runtime, Sasl, USER, WorkerConfig, clusters, eventually,
+    secured_cluster,
 };
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
@@ -168,6 +171,64 @@ async fn a_group_that_may_not_be_read_is_named_and_one_whose_topic_is_not_mirror
         other => Err(format!("{other:?}")),
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_reader_at_the_end_is_followed_long_before_source_offsets_are_stored() {
+    let (name, pair) = ("prompt", clusters().await);
+    let hourly = WorkerConfig::new(&pair.target, name).with("offset.flush.interval.ms", "3600000");
+    let hourly = hourly.start(Runtime::Portage).await;
+    let (rest, topic, remote) = (hourly.rest(), format!("{name}-orders"), format!("{name}.{name}-orders"));
+    pair.source.create_topic(&topic, 1).await;
+    let [reader, other] = ["prompt-reader", "beside-prompt"];
+    let commit = async |group, offset| {
+        pair.source.set_group_offsets(group, &[GroupOffset::new(&topic, 0, offset)]).await;
+    };
+    let reaches = async |group: &str, offset: i64| {
+        eventually(&format!("{group} is at {offset}"), SOON, async || {
+            match pair.target.group_offset(group, &remote, 0).await {
+                Some(at) if at == offset => Ok(()),
+                at => Err(format!("{at:?}")),
+            }
+        })
+        .await;
+    };
+    commit(reader, 0).await;
+    flow(rest, pair, name).await;
+    let mut written = 0;
+    for end in [57, 91, 133] {
+        write(&pair.source, &topic, 0, written, end).await;
+        written = end;
+        commit(reader, i64::try_from(end).unwrap()).await;
+        reaches(reader, i64::try_from(end).unwrap()).await;
+    }
+    shows(rest, "portage_group_translation_partitions", &[reader, "state=\"exact\""]).await;
+    let stored = pair.target.consume("prompt-offsets").await;
+    let stored = stored.iter().filter(|read| read.text().contains("topicId")).count();
+    assert_eq!(stored, 0, "the worker has stored source offsets already");
+
+    let mut beside = config(name, &pair.source, &pair.target);
+    beside["groups"] = json!(other);
+    commit(other, 1).await;
+    start(rest, "Checkpoint", other, beside).await;
+    reaches(other, 1).await;
+    rest.put("/connectors/prompt-Checkpoint/pause", &Value::Null).await;
+    lifecycle::all_in_state(rest, "prompt-Checkpoint", "PAUSED", 1).await;
+    // A round that was being prepared is over when another connector has had two.
+    for offset in [10, 20] {
+        commit(other, offset).await;
+        reaches(other, offset).await;
+    }
+    write(&pair.source, &topic, 0, written, 150).await;
+    commit(reader, 150).await;
+    for offset in [140, 150] {
+        commit(other, offset).await;
+        reaches(other, offset).await;
+    }
+    assert_eq!(pair.target.group_offset(reader, &remote, 0).await, Some(133));
+    rest.put("/connectors/prompt-Checkpoint/resume", &Value::Null).await;
+    reaches(reader, 150).await;
+    hourly.stop().await;
 }
 
 const TOPICS: usize = 40;

@@ -34,6 +34,7 @@ mod mess;
 mod metrics_prometheus;
 mod mirror_in_step;
 mod mirror_losses;
+mod mirror_losses_exact;
 mod mirror_losses_target;
 mod mirror_reassignment;
 mod mirror_topologies;

@@ -8,8 +8,7 @@
 //! - a log that is cut off and written anew after an unclean restart: everything from the cut on arrives, and what the target
 //!   holds of the history that is gone is named.
 //!
-//! Retention that overtakes the mirror is noticed as deleted records are, and with exactly-once support losses are stored in
-//! transactions.
+//! A log that is cut off is noticed with exactly-once support, too; for the others and for retention see `mirror_losses_exact`.
 //!
 //! Each loss is an error in the log once, stands in the task's status and among the metrics over restarts of the worker, and
 //! goes when it is acknowledged. With `portage.on.data.loss=stop` that partition stands still until somebody decides, and the others go on.
@@ -18,7 +17,7 @@ use std::fs;
 use std::time::Duration;
 
 use bytes::Buf;
-use harness::{Consumed, KafkaCluster, Record, Runtime, Worker, WorkerConfig, clusters, eventually, lab};
+use harness::{Consumed, KafkaCluster, Runtime, Worker, WorkerConfig, clusters, eventually, lab};
 use serde_json::{Value, json};
 
 use crate::delivery::named;
@@ -101,7 +100,7 @@ pub(crate) const OLD: usize = 10;
 /// What happens to which topic of a connector, and how many new records there are then.
 const AGAIN: [(&str, usize); 3] = [("longer", 15), ("shorter", 4), ("same", OLD)];
 
-async fn prepare(source: &KafkaCluster, name: &str) {
+pub(crate) async fn prepare(source: &KafkaCluster, name: &str) {
     for topic in AGAIN.iter().map(|(topic, _)| topic).chain(&["purged"]) {
         let topic = format!("{name}-{topic}");
         source.create_topic(&topic, 1).await;
@@ -109,7 +108,7 @@ async fn prepare(source: &KafkaCluster, name: &str) {
     }
 }
 
-async fn create_again(source: &KafkaCluster, name: &str) {
+pub(crate) async fn create_again(source: &KafkaCluster, name: &str) {
     for (topic, _) in AGAIN {
         source.delete_topic(&format!("{name}-{topic}")).await;
     }
@@ -125,7 +124,7 @@ async fn create_again(source: &KafkaCluster, name: &str) {
 }
 
 /// Records 10 to 39 come and go before anybody who reads committed records has seen them.
-async fn purge(source: &KafkaCluster, name: &str) {
+pub(crate) async fn purge(source: &KafkaCluster, name: &str) {
     let topic = format!("{name}-purged");
     let open = source.producer().transactional(&topic).open().await;
     open.begin().await;
@@ -136,7 +135,7 @@ async fn purge(source: &KafkaCluster, name: &str) {
     source.produce(&topic, 0, &named("new", 5)).await;
 }
 
-async fn all_is_there_and_named(worker: &Worker, name: &str) {
+pub(crate) async fn all_is_there_and_named(worker: &Worker, name: &str) {
     for (topic, new) in AGAIN {
         let topic = format!("{name}-{topic}");
         holds(name, &topic, 0, &both(OLD, new)).await;
@@ -148,7 +147,7 @@ async fn all_is_there_and_named(worker: &Worker, name: &str) {
 }
 
 /// How often the worker's log calls for somebody because of a partition.
-fn cries(worker: &Worker, topic: &str) -> usize {
+pub(crate) fn cries(worker: &Worker, topic: &str) -> usize {
     let topic = format!("topic=\"{topic}\"");
     worker
         .process()
@@ -270,7 +269,7 @@ async fn a_log_cut_off_and_written_anew_is_noticed_whatever_the_worker_does() {
     let lab = lab().await;
     let source = lab.cluster("losing").start().await;
     let target = &clusters().await.target;
-    let names = ["cut-running", "cut-paused", "cut-down"];
+    let names = ["cut-running", "cut-paused", "cut-down", "cut-exact"];
     for name in names {
         let topic = format!("{name}-log");
         source.create_topic(&topic, 1).await;
@@ -281,8 +280,10 @@ async fn a_log_cut_off_and_written_anew_is_noticed_whatever_the_worker_does() {
     let old = [texts("kept", 10), texts("gone", 10)].concat();
     let group = |name: &str| WorkerConfig::new(target, name).with("offset.flush.interval.ms", "200");
     let (up, down) = (group("cut-up"), group("cut-down"));
-    let (worker, other) = tokio::join!(up.start(Runtime::Portage), down.start(Runtime::Portage));
-    for (worker, name) in [(&worker, names[0]), (&worker, names[1]), (&other, names[2])] {
+    let once = group("cut-once").with("exactly.once.source.support", "enabled");
+    let (worker, other, exact) =
+        tokio::join!(up.start(Runtime::Portage), down.start(Runtime::Portage), once.start(Runtime::Portage));
+    for (worker, name) in [(&worker, names[0]), (&worker, names[1]), (&other, names[2]), (&exact, names[3])] {
         start(worker, &source, name, &[]).await;
         holds(name, &format!("{name}-log"), 0, &old).await;
     }
@@ -304,7 +305,7 @@ async fn a_log_cut_off_and_written_anew_is_noticed_whatever_the_worker_does() {
     let other = down.start(Runtime::Portage).await;
 
     let wanted = [old, texts("new", 15)].concat();
-    for (worker, name) in [(&worker, names[0]), (&worker, names[1]), (&other, names[2])] {
+    for (worker, name) in [(&worker, names[0]), (&worker, names[1]), (&other, names[2]), (&exact, names[3])] {
         let topic = format!("{name}-log");
         holds(name, &topic, 0, &wanted).await;
         let words =
@@ -318,80 +319,18 @@ async fn a_log_cut_off_and_written_anew_is_noticed_whatever_the_worker_does() {
 }
 
 /// How many losses of a topic nobody has acknowledged, as `/metrics` has it.
-async fn unacknowledged(worker: &Worker, topic: &str) -> Option<f64> {
+pub(crate) async fn unacknowledged(worker: &Worker, topic: &str) -> Option<f64> {
     let metrics = worker.rest().get("/metrics").await.expect_text();
     let (name, topic) = ("portage_data_losses_unacknowledged{", format!("topic=\"{topic}\""));
     let line = metrics.lines().find(|line| line.starts_with(name) && line.contains(&topic))?;
     line.rsplit(' ').next()?.parse().ok()
 }
 
-async fn pause(worker: &Worker, name: &str) {
+pub(crate) async fn pause(worker: &Worker, name: &str) {
     worker.rest().put(&format!("/connectors/{name}/pause"), &Value::Null).await;
     eventually(&format!("{name} is paused"), SOON, async || {
         let status = worker.rest().get(&format!("/connectors/{name}/status")).await.expect(200);
         if status["tasks"][0]["state"] == "PAUSED" { Ok(()) } else { Err(status.to_string()) }
     })
     .await;
-}
-
-/// Two records come that are so old that retention takes all there is, before anybody who reads committed records has seen
-/// them; then three new ones.
-async fn expire(source: &KafkaCluster, topic: &str, end: i64) {
-    let open = source.producer().transactional(topic).open().await;
-    open.begin().await;
-    open.send(topic, 0, &old_records("expired", 1)).await;
-    source.produce(topic, 0, &old_records("expired", 1)).await;
-    source.set_topic_config(topic, &[("retention.ms", Some("86400000"))]).await;
-    eventually(&format!("retention has passed {topic}"), SOON, async || match source.start_offsets(topic).await[0] {
-        start if start == end + 2 => Ok(()),
-        start => Err(format!("it begins at {start}")),
-    })
-    .await;
-    open.abort().await;
-    source.produce(topic, 0, &named("new", 3)).await;
-}
-
-/// Records of three days ago.
-fn old_records(prefix: &str, count: usize) -> Vec<Record> {
-    let then = chrono::Utc::now().timestamp_millis() - 3 * 86_400_000;
-    named(prefix, count).into_iter().map(|record| record.at(then)).collect()
-}
-
-#[tokio::test]
-async fn retention_that_overtakes_the_mirror_is_noticed_and_stored_in_transactions() {
-    let pair = clusters().await;
-    let source = &pair.source;
-    let group = WorkerConfig::new(&pair.target, "losses-exact").with("exactly.once.source.support", "enabled");
-    let names = ["expired-paused", "expired-down"];
-    for name in names {
-        let topic = format!("{name}-log");
-        source.create_topic(&topic, 1).await;
-        source.produce(&topic, 0, &old_records("old", OLD)).await;
-    }
-    let worker = group.start(Runtime::Portage).await;
-    for name in names {
-        // The target would expire its copies, too.
-        start(&worker, source, name, &[("sync.topic.configs.enabled", "false")]).await;
-        holds(name, &format!("{name}-log"), 0, &both(OLD, 0)).await;
-    }
-
-    pause(&worker, names[0]).await;
-    expire(source, "expired-paused-log", 10).await;
-    worker.rest().put("/connectors/expired-paused/resume", &Value::Null).await;
-    let words = "records with offsets 10 to 11 were deleted at the source";
-    says(&worker, names[0], "expired-paused-log-0", words).await;
-    holds(names[0], "expired-paused-log", 0, &both(OLD, 3)).await;
-    assert_eq!(cries(&worker, "expired-paused-log"), 1);
-    assert!(worker.stop().await.success());
-    expire(source, "expired-down-log", 10).await;
-    let worker = group.start(Runtime::Portage).await;
-
-    for (name, cried) in [(names[0], 0), (names[1], 1)] {
-        let topic = format!("{name}-log");
-        says(&worker, name, &format!("{topic}-0"), words).await;
-        holds(name, &topic, 0, &both(OLD, 3)).await;
-        assert_eq!(cries(&worker, &topic), cried, "{topic}: what is known already is no news");
-        assert_eq!(unacknowledged(&worker, &topic).await, Some(1.0));
-        acknowledge(&worker, source, name).await;
-    }
 }
