@@ -15,7 +15,6 @@ use crate::error::HerderError;
 use crate::ids::{ConfigOffset, ConnectorName, OpId};
 use crate::restart::RestartRequest;
 use crate::settings::ExactlyOnce;
-use crate::status_log::State;
 use crate::work::{Run, StopReason, Unit};
 
 /// What has changed in the config and has not been acted on.
@@ -158,10 +157,10 @@ impl Herder {
             if let Unit::Task(task) = &unit {
                 self.out.push(Action::SetTaskTarget { task: task.clone(), target });
             }
-            match target {
-                TargetState::Started if run == Run::Running => self.write_status(&unit, State::Running, None),
-                TargetState::Paused if run == Run::Running => self.write_status(&unit, State::Paused, None),
-                _ => {}
+            // The tasks of a connector that stops go with the commit before. Where they stay, two leaders have written at the
+            // same time; then they wait.
+            if run == Run::Running && (target != TargetState::Stopped || self.is_configured(&unit)) {
+                self.write_running_status(&unit);
             }
         }
     }

@@ -72,7 +72,7 @@ impl Herder {
         }
     }
 
-    fn is_configured(&self, unit: &Unit) -> bool {
+    pub(super) fn is_configured(&self, unit: &Unit) -> bool {
         match unit {
             Unit::Connector(name) => self.config.contains(name),
             Unit::Task(task) => self.config.tasks(&task.connector).any(|configured| configured == *task),

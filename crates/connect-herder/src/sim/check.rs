@@ -2,9 +2,11 @@
 //!
 //! Always: a start never comes twice without a stop between, nor a stop without a start; nothing starts that is not
 //! assigned; a cooperative worker never joins while something still stops, nor with a task whose config has changed; a
-//! command gets one answer.
+//! command gets one answer; who is told that something is stored can rely on it; and where the world is exactly-once, no task
+//! that can still commit is left of a set when one of a later set begins.
 //!
-//! When quiet: one group of all workers, at rest for a while; all of them know the same config; every connector and task of
+//! When quiet: one group of all workers, at rest for a while; all of them know the same config, which is what was written last,
+//! whatever compaction has taken away; every connector and task of
 //! it is assigned to one worker and runs there, from the config of now, doing what it should do, and nothing else runs;
 //! task configs are those that the connector makes of its config of now; work is balanced within one; statuses say so; no
 //! request is open.
@@ -13,11 +15,13 @@ use std::collections::BTreeMap;
 
 use super::instances::{Standing, State, tasks_of};
 use super::world::{World, worker_id};
-use crate::Action;
-use crate::config_log::{ClusterConfigState, TargetState};
-use crate::ids::ConnectorName;
+use crate::command::Outcome;
+use crate::config_log::record::delete_connector;
+use crate::config_log::{ClusterConfigState, ConfigRecord, TargetState};
+use crate::ids::{ConnectorName, TaskId};
 use crate::status_log;
 use crate::work::{Run, Unit};
+use crate::{Action, Command, Reply};
 
 impl World {
     pub(super) fn check_actions(&mut self, index: usize, actions: &[Action]) {
@@ -33,9 +37,50 @@ impl World {
         }
     }
 
+    /// What a command's answer says is stored has been written.
+    pub(super) fn check_written(&self, name: &str, command: &Command, outcome: &Outcome) {
+        let target = |connector: &ConnectorName, state| {
+            vec![ConfigRecord::TargetState { connector: connector.clone(), state: Some(state) }]
+        };
+        let promised = match (command, outcome) {
+            (_, Ok(Reply::Created(info) | Reply::Updated(info))) => {
+                let config = Some(info.config.clone().into());
+                vec![ConfigRecord::Connector { connector: info.name.clone(), config }]
+            }
+            (Command::DeleteConnector(connector), Ok(_)) => delete_connector(connector).into(),
+            (Command::StopConnector(connector), Ok(_)) => target(connector, TargetState::Stopped),
+            (Command::SetTargetState { name, state }, Ok(_)) => target(name, *state),
+            _ => return,
+        };
+        for record in promised {
+            assert!(self.config.has_had(&record), "{name} promises {record:?}, which nobody has written");
+        }
+    }
+
+    /// A task begins that may write in transactions. Whoever ran a part of an earlier set must be out.
+    pub(super) fn check_predecessors(&self, name: &str, task: &TaskId, set: i64) {
+        for (index, worker) in self.workers.iter().enumerate().filter(|(_, worker)| worker.up) {
+            for (unit, instance) in worker.instances.iter() {
+                let former = matches!(unit, Unit::Task(other) if other.connector == task.connector && other != task);
+                assert!(
+                    !former || !instance.can_commit() || instance.made_from >= set,
+                    "{task} of set {set} begins on {name} while {unit} on {} can commit: {instance:?}",
+                    self.name(index)
+                );
+            }
+        }
+    }
+
     pub(super) fn check_quiet(&self, quiet_ms: u64) {
         assert!(self.coordinator.is_stable_with(self.workers.len()), "the group is {}", self.coordinator.describe());
         let config = self.workers[0].herder.view().config;
+        for (key, value) in &self.config.last_words {
+            if let Ok(ConfigRecord::Connector { connector, config: last }) =
+                ConfigRecord::decode(key, value.as_deref().map(str::as_bytes))
+            {
+                assert_eq!(config.connector_config(&connector), last.as_ref(), "{connector} as it was written last");
+            }
+        }
         let wanted = wanted(&config);
         let mut owners: BTreeMap<Unit, usize> = BTreeMap::new();
         for (index, worker) in self.workers.iter().enumerate() {

@@ -7,7 +7,7 @@ use connect_api::{ConfigMap, ConnectError};
 use super::world::{Happening, World};
 use crate::config_log::TargetState;
 use crate::event::Event;
-use crate::ids::{ConnectorName, OpId};
+use crate::ids::{ConnectorName, OpId, TaskId};
 use crate::work::Unit;
 use crate::{Action, Command, HerderError};
 
@@ -22,6 +22,28 @@ pub(super) struct Instance {
     pub(super) config: ConfigMap,
     pub(super) target: TargetState,
     pub(super) set: Standing,
+    /// The offset of the commit of the task configs that it was made from.
+    pub(super) made_from: i64,
+    /// The producer of a task that writes in transactions.
+    producer: Producer,
+}
+
+/// What has become of a task's transactional producer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Producer {
+    /// There is none yet.
+    None,
+    /// It holds its transactional id.
+    Open,
+    /// Someone else has taken the id over.
+    Fenced,
+}
+
+impl Instance {
+    /// Whether what it writes may still be committed.
+    pub(super) fn can_commit(&self) -> bool {
+        self.state == State::Running && self.producer == Producer::Open
+    }
 }
 
 /// How a task stands to the sets of task configs that its worker has read since it started.
@@ -179,8 +201,11 @@ impl World {
             Action::AlterOffsets { op, .. } => {
                 self.event(index, Event::OffsetsAltered { op, result: Ok("altered".to_owned()) });
             }
-            Action::FenceZombies { op, .. } => {
+            Action::FenceZombies { op, name, tasks, .. } => {
                 let fails = self.faults.on && self.random.chance(10);
+                if !fails {
+                    self.fence(|task| task.connector == name && task.task < tasks);
+                }
                 let result = if fails { Err(HerderError::Internal("not fenced".to_owned())) } else { Ok(()) };
                 self.event(index, Event::ZombiesFenced { op, result });
             }
@@ -198,8 +223,18 @@ impl World {
         let instances = &mut self.workers[index].instances;
         instances.next += 1;
         let number = instances.next;
-        let instance =
-            Instance { number, state: State::Starting, connector_config, config, target, set: Standing::Same };
+        let made_from = self.workers[index].commits.get(unit.connector().as_str()).copied().unwrap_or(-1);
+        let instances = &mut self.workers[index].instances;
+        let instance = Instance {
+            number,
+            state: State::Starting,
+            connector_config,
+            config,
+            target,
+            set: Standing::Same,
+            made_from,
+            producer: Producer::None,
+        };
         let former = instances.all.insert(unit.clone(), instance);
         assert!(former.is_none(), "double start: {name} starts {unit}, which is {former:?}");
         let slow = self.faults.on && self.random.chance(10);
@@ -288,9 +323,27 @@ impl World {
             return;
         }
         match (result, question) {
-            (Ok(()), Question::Fence) => self.task_asks(index, unit, number, Question::Ownership),
+            (Ok(()), Question::Fence) => {
+                // It opens its producer, which shuts out whoever had its transactional id.
+                self.fence(|task| matches!(&unit, Unit::Task(this) if this == task));
+                if let Some(instance) = self.workers[index].instances.get(&unit, number) {
+                    instance.producer = Producer::Open;
+                }
+                self.task_asks(index, unit, number, Question::Ownership);
+            }
             (Ok(()), Question::Ownership) => self.come_up(index, unit, number),
             (Err(error), _) => self.fail_to_start(index, unit, &error.to_string()),
+        }
+    }
+
+    /// Takes their transactional ids from these tasks, wherever they run.
+    fn fence(&mut self, which: impl Fn(&TaskId) -> bool) {
+        for worker in &mut self.workers {
+            for (unit, instance) in &mut worker.instances.all {
+                if matches!(unit, Unit::Task(task) if which(task)) && instance.producer == Producer::Open {
+                    instance.producer = Producer::Fenced;
+                }
+            }
         }
     }
 
@@ -298,6 +351,11 @@ impl World {
         if self.faults.on && self.random.chance(8) {
             self.fail_to_start(index, unit, "no luck");
             return;
+        }
+        if let (Unit::Task(task), Some(instance)) = (&unit, self.workers[index].instances.all.get(&unit))
+            && instance.producer == Producer::Open
+        {
+            self.check_predecessors(&self.name(index), task, instance.made_from);
         }
         if let Some(instance) = self.workers[index].instances.get(&unit, number) {
             instance.state = State::Running;

@@ -43,6 +43,8 @@ pub(super) struct Worker {
     /// What it writes to the config topic arrives in order: not before this.
     pub(super) config_write_at: u64,
     pub(super) config_position: i64,
+    /// The offset of the last commit of each connector that it has read.
+    pub(super) commits: BTreeMap<String, i64>,
     pub(super) status_position: usize,
     pub(super) status_ready: bool,
     pub(super) reads: Vec<(OpId, i64)>,
@@ -94,6 +96,7 @@ impl World {
             claim: None,
             config_write_at: 0,
             config_position: 0,
+            commits: BTreeMap::new(),
             status_position: 0,
             status_ready: false,
             reads: Vec::new(),

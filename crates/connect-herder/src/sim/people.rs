@@ -25,8 +25,9 @@ pub(super) struct People {
 #[derive(Debug)]
 struct Asked {
     asker: Asker,
-    /// For one more hop.
-    command: Option<Command>,
+    command: Command,
+    /// Whether it may go one hop further.
+    forward: bool,
     since: u64,
 }
 
@@ -52,7 +53,7 @@ impl World {
     fn ask(&mut self, index: usize, command: Command, asker: Asker, forward: bool) {
         self.people.next += 1;
         let id = RequestId(self.people.next);
-        let asked = Asked { asker, command: forward.then(|| command.clone()), since: self.now };
+        let asked = Asked { asker, command: command.clone(), forward, since: self.now };
         self.people.asked.insert(id, asked);
         self.command_for(index, id, command);
     }
@@ -83,15 +84,16 @@ impl World {
         let Some(asked) = self.people.asked.remove(&id) else { return };
         let waited = self.now - asked.since.max(self.workers[index].thawed_at);
         assert!(waited <= 120_000, "{name} answers request {id} after {waited} ms");
+        self.check_written(&name, &asked.command, &outcome);
         match asked.asker {
             Asker::Person => {
                 if let Err(
                     HerderError::NotLeader { leader_url: Some(url) }
                     | HerderError::NotAssigned { owner_url: Some(url) },
                 ) = &outcome
-                    && let Some(command) = asked.command
+                    && asked.forward
                 {
-                    self.ask_peer(index, &url.clone(), command, Asker::Person);
+                    self.ask_peer(index, &url.clone(), asked.command, Asker::Person);
                 }
             }
             Asker::TaskConfigs(from, _) | Asker::Fence(from, _) => {

@@ -95,6 +95,7 @@ impl World {
             };
             self.apply(index, event);
             if let Some(connector) = committed {
+                self.workers[index].commits.insert(connector.clone(), record.offset);
                 self.compare_with_set(index, &connector);
             }
         }

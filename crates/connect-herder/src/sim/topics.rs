@@ -1,8 +1,11 @@
 //! The config topic and the status topic of a world.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use bytes::Bytes;
 
 use super::random::Random;
+use crate::config_log::ConfigRecord;
 
 /// A record of the config topic.
 #[derive(Debug, Clone)]
@@ -19,6 +22,9 @@ pub(super) struct ConfigTopic {
     next_offset: i64,
     /// How often the right to write as leader has been claimed. Who holds an older claim is fenced.
     claims: u64,
+    /// All that was ever written, and the last of each key: what no compaction may change.
+    written: BTreeSet<(String, Option<String>)>,
+    pub(super) last_words: BTreeMap<String, Option<String>>,
 }
 
 impl ConfigTopic {
@@ -36,6 +42,8 @@ impl ConfigTopic {
     /// Appends a batch. Answers with the position after its last record.
     pub(super) fn append(&mut self, batch: Vec<(String, Option<String>)>, random: &mut Random) -> i64 {
         for (key, value) in batch {
+            self.written.insert((key.clone(), value.clone()));
+            self.last_words.insert(key.clone(), value.clone());
             self.records.push(Record { offset: self.next_offset, key, value: value.map(Bytes::from) });
             self.next_offset += 1;
         }
@@ -44,6 +52,11 @@ impl ConfigTopic {
             self.next_offset += 1;
         }
         end
+    }
+
+    /// Whether this has ever been written.
+    pub(super) fn has_had(&self, record: &ConfigRecord) -> bool {
+        self.written.contains(&record.encode())
     }
 
     /// The offset of the last record.

@@ -204,6 +204,17 @@ fn pause_and_resume_reach_instance_and_tasks() {
     assert_eq!(kinds(&actions), ["status", "ask for task configs"]);
 }
 
+/// Two leaders have written at the same time: a connector was created stopped over one that runs.
+#[test]
+fn tasks_that_a_stopped_connector_still_has_wait_and_say_so() {
+    let mut bench = owner();
+
+    let actions = bench.records_and_tick(&[target("m", TargetState::Stopped)]);
+
+    let set = Action::SetTaskTarget { task: task(), target: TargetState::Stopped };
+    assert_eq!(actions, [set, status("task-m-0", "PAUSED", 1), stop_connector("m")]);
+}
+
 #[test]
 fn a_failed_task_is_tried_again_later_and_says_so() {
     let mut bench = owner();
@@ -274,7 +285,7 @@ fn a_failed_connector_is_not_revived_by_pause_or_resume_but_may_stop() {
     assert_eq!(kinds(&actions), ["set task target", "status"]);
     let actions = bench.records_and_tick(&[target("m", TargetState::Stopped)]);
 
-    assert_eq!(kinds(&actions), ["set task target", "stop connector"]);
+    assert_eq!(kinds(&actions), ["set task target", "status", "stop connector"]);
 }
 
 #[test]
