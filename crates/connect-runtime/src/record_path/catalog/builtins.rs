@@ -145,7 +145,7 @@ pub fn all() -> Vec<Builtin> {
 }
 
 fn sided_table() -> Vec<(&'static str, ConfigDef, Make)> {
-    use transforms::{fields, timestamps, whole};
+    use transforms::{extract, fields, timestamps, whole};
     vec![
         (
             "ExtractField",
@@ -153,10 +153,16 @@ fn sided_table() -> Vec<(&'static str, ConfigDef, Make)> {
                 .define(key("field", Text, Required, Medium, "The field to extract."))
                 .define(null_default())
                 .define(
-                    key("field.syntax.version", Text, DefaultValue::is("V1"), High, "V1: the name of a field.")
-                        .valid(Validator::OneOfIgnoringCase(&["V1"])),
+                    key(
+                        "field.syntax.version",
+                        Text,
+                        DefaultValue::is("V1"),
+                        High,
+                        "V1: the name of a field. V2: names from outside to inside, with dots between them.",
+                    )
+                    .valid(Validator::OneOfIgnoringCase(&["V1", "V2"])),
                 ),
-            fields::extract_field as Make,
+            extract::extract_field as Make,
         ),
         (
             "HeaderFrom",

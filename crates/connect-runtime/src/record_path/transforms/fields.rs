@@ -17,31 +17,6 @@ pub(super) fn lookup<'a>(entries: &'a [(Value, Value)], name: &str) -> Option<&'
     entries.iter().find(|(key, _)| matches!(key, Value::String(key) if key == name)).map(|(_, value)| value)
 }
 
-/// `ExtractField`: one field instead of the whole.
-pub(in super::super) fn extract_field(config: &TypedConfig, side: Side) -> Result<Made, Problem> {
-    let (name, null_is_default) = (config.string("field").to_owned(), config.boolean("replace.null.with.default"));
-    change(move |record| {
-        let (schema, value) = (side.schema(record).cloned(), side.value(record).clone());
-        let (schema, value) = match Fields::of(schema.as_deref(), &value, "field extraction")? {
-            Fields::Map(entries) => (None, lookup(entries, &name).cloned().unwrap_or(Value::Null)),
-            Fields::Struct(_, declared, values) => {
-                let field = declared.iter().find(|field| field.name == name);
-                let field = field.ok_or_else(|| ConnectError::fatal(format!("Unknown field: {name}")))?;
-                (Some(Arc::clone(&field.schema)), field_of(field, values, null_is_default))
-            }
-            Fields::Null => {
-                let declared = schema.as_deref().and_then(|schema| match &schema.kind {
-                    SchemaType::Struct(declared) => declared.iter().find(|field| field.name == name),
-                    _ => None,
-                });
-                (declared.map(|field| Arc::clone(&field.schema)), Value::Null)
-            }
-        };
-        side.set(record, schema, value);
-        Ok(())
-    })
-}
-
 /// `HeaderFrom`: fields as headers, moved or copied.
 pub(in super::super) fn header_from(config: &TypedConfig, side: Side) -> Result<Made, Problem> {
     let (fields, headers) = (config.list("fields").to_vec(), config.list("headers").to_vec());

@@ -3,6 +3,7 @@
 //! Records of the mirror connectors have bytes for keys and values: transforms of fields are for what `HoistField` has made of
 //! them, and fail with Java's sentence on bytes.
 
+pub mod extract;
 pub mod fields;
 pub mod headers;
 pub mod routing;

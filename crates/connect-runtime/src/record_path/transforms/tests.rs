@@ -53,6 +53,47 @@ fn map(entries: Vec<(&str, Value)>) -> Value {
     Value::Map(entries.into_iter().map(|(key, value)| (text(key), value)).collect())
 }
 
+/// As Java's of 4.3.0 has done with the same.
+#[test]
+fn extract_field_finds_fields_within_fields() {
+    let default = Schema { default: Some(text("dd")), ..Schema::new(SchemaType::String).optional() };
+    let (inner, of_b) = structure(vec![("c", Schema::new(SchemaType::String), text("C")), ("d", default, Value::Null)]);
+    let (other, _) = structure(vec![("c", Schema::new(SchemaType::String), Value::Null)]);
+    let (schema, value) = structure(vec![
+        ("b", inner.unwrap(), of_b),
+        ("o", other.unwrap().optional(), Value::Null),
+        ("s", Schema::new(SchemaType::String), text("S")),
+    ]);
+    let extracted = |path: &str, keeps_null: bool, record: SourceRecord| {
+        let default = if keeps_null { "false" } else { "true" };
+        let config = [("field", path), ("field.syntax.version", "v2"), ("replace.null.with.default", default)];
+        apply("ExtractField$Value", &config, record).map(|record| record.value).map_err(|error| error.to_string())
+    };
+    let in_struct = |path: &str, keeps_null| extracted(path, keeps_null, record(schema.clone(), value.clone()));
+    let in_map = |path: &str| {
+        let entries = vec![("b", map(vec![("c", text("C"))])), ("s", text("S")), ("n", Value::Null)];
+        extracted(path, false, record(None, map(entries)))
+    };
+
+    assert_eq!(in_struct("b.c", false), Ok(text("C")));
+    assert_eq!(in_struct("b.d", false), Ok(text("dd")));
+    assert_eq!(in_struct("b.d", true), Ok(Value::Null));
+    assert_eq!(in_struct("o.c", false), Ok(Value::Null));
+    assert_eq!(in_struct("s", false), Ok(text("S")));
+    assert!(in_struct("b.x", false).unwrap_err().contains("Unknown field: b.x"));
+    assert!(in_struct("x.c", false).unwrap_err().contains("Unknown field: x.c"));
+    assert!(in_struct("s.c", false).unwrap_err().contains("Cannot look up fields on non-struct type"));
+    assert_eq!(extracted("b.c", false, record(schema.clone(), Value::Null)), Ok(Value::Null));
+    assert_eq!(in_map("b.c"), Ok(text("C")));
+    for nothing in ["b.x", "x.c", "n.c"] {
+        assert_eq!(in_map(nothing), Ok(Value::Null), "{nothing}");
+    }
+    let found = "Only Map objects supported in absence of schema for [nested field access], found: java.lang.String";
+    assert!(in_map("s.c").unwrap_err().contains(found));
+    assert!(made("ExtractField$Value", &[("field", "`a"), ("field.syntax.version", "V2")]).is_err());
+    assert!(made("ExtractField$Value", &[("field", "a"), ("field.syntax.version", "V3")]).is_err());
+}
+
 #[test]
 fn drop_headers_takes_every_header_of_its_names() {
     let header = |name: &'static str| RecordHeader {
