@@ -7,7 +7,7 @@ use crate::workload::{WORKLOADS, Workload};
 
 pub(crate) const USAGE: &str = "\
 usage: perf [compare | steady | wan | curves] [--quick] [--seconds N] [--rounds N] [--workloads NAME,…] [--subjects NAME,…]
-            [--round-trip MS] [--windows] [--out FILE]
+            [--round-trip MS] [--no-windows] [--out FILE]
 
   Without a command: Portage and the bare loop, three workloads, one round.
   compare    MirrorMaker 2 too, all workloads, one round; some ten minutes
@@ -17,7 +17,8 @@ usage: perf [compare | steady | wan | curves] [--quick] [--seconds N] [--rounds 
 
   --seconds  the longest that a run is watched from its first record on (20), or the time of `steady` (60)
   --quick    a quarter of the records
-  --windows  with a round trip: no more bytes under way than the receiver's default buffer has room for, as on a real wire
+  --no-windows  with a round trip: as many bytes under way as anybody likes to send. Without it, as on a real wire, not more
+             than the receiver has room for by default
   workloads: 1kb-none 1kb-zstd 100b-lz4 16kb-batches 1mb-batches 10kb-records 1-record-batches 200-partitions
   subjects:  mm2 mm2-tuned portage portage-2-tasks bare";
 
@@ -54,7 +55,7 @@ impl Options {
             rounds: 1,
             seconds: 20,
             round_trip_ms: 0,
-            windows: false,
+            windows: true,
             out: None,
         };
         match words.next_if(|word| !word.starts_with('-')).as_deref() {
@@ -82,8 +83,8 @@ impl Options {
                 divisor = 4;
                 continue;
             }
-            if word == "--windows" {
-                options.windows = true;
+            if word == "--no-windows" {
+                options.windows = false;
                 continue;
             }
             let value = words.next().ok_or_else(|| format!("{word} wants a value, or is unknown"))?;

@@ -16,6 +16,7 @@ mod delivery_logs;
 mod delivery_topics;
 mod embedded;
 mod exactly_once;
+mod fairness;
 mod groups_sync;
 mod harness_facts;
 mod harness_java;

@@ -41,6 +41,7 @@ pub fn numbers(cluster: &Cluster) -> ClientNumbers {
         responses: stats.responses,
         connections: stats.connections,
         connections_created: stats.connections_opened,
+        throttled_ms: stats.throttled_ms,
     }
 }
 

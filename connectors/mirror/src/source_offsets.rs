@@ -109,15 +109,18 @@ impl SavedPosition {
     /// The position as it is stored.
     #[must_use]
     pub fn to_source_offset(&self) -> SourceOffset {
-        let mut fields = Map::new();
-        fields.insert(OFFSET.to_owned(), json!(self.offset));
-        if let Some(id) = self.topic_id {
-            fields.insert(TOPIC_ID.to_owned(), json!(id.to_string()));
-        }
-        if let Some(epoch) = self.leader_epoch {
-            fields.insert(LEADER_EPOCH.to_owned(), json!(epoch));
-        }
-        SourceOffset::new(fields)
+        let Self { offset, topic_id, leader_epoch } = *self;
+        SourceOffset::later(move || {
+            let mut fields = Map::new();
+            fields.insert(OFFSET.to_owned(), json!(offset));
+            if let Some(id) = topic_id {
+                fields.insert(TOPIC_ID.to_owned(), json!(id.to_string()));
+            }
+            if let Some(epoch) = leader_epoch {
+                fields.insert(LEADER_EPOCH.to_owned(), json!(epoch));
+            }
+            fields
+        })
     }
 
     /// The position of a stored offset. `None` where Java starts from `auto.offset.reset`: no `offset`, null or negative

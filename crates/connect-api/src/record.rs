@@ -5,7 +5,7 @@
 
 use std::any::Any;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use bytes::Bytes;
 use kafka_wire::batch::{Record, RecordBatch};
@@ -41,14 +41,24 @@ impl SourcePartition {
 }
 
 /// Where a task stands in a source partition: the JSON object that is the value in the offsets topic.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SourceOffset(Arc<Map<String, Json>>);
+///
+/// Every unit that is handed out has one, and few of them are ever stored, so the fields may be made when somebody looks.
+#[derive(Clone)]
+pub struct SourceOffset(Arc<Fields>);
+
+type Fields = LazyLock<Map<String, Json>, Box<dyn FnOnce() -> Map<String, Json> + Send>>;
 
 impl SourceOffset {
     /// A source offset from its fields, in order.
     #[must_use]
     pub fn new(fields: Map<String, Json>) -> Self {
-        Self(Arc::new(fields))
+        Self::later(move || fields)
+    }
+
+    /// A source offset whose fields are made when they are first looked at.
+    #[must_use]
+    pub fn later(fields: impl FnOnce() -> Map<String, Json> + Send + 'static) -> Self {
+        Self(Arc::new(LazyLock::new(Box::new(fields))))
     }
 
     /// The fields, in order.
@@ -60,9 +70,23 @@ impl SourceOffset {
     /// The fields as compact JSON.
     #[must_use]
     pub fn to_json(&self) -> String {
-        Json::Object(self.0.as_ref().clone()).to_string()
+        Json::Object(self.fields().clone()).to_string()
     }
 }
+
+impl fmt::Debug for SourceOffset {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("SourceOffset").field(self.fields()).finish()
+    }
+}
+
+impl PartialEq for SourceOffset {
+    fn eq(&self, other: &Self) -> bool {
+        self.fields() == other.fields()
+    }
+}
+
+impl Eq for SourceOffset {}
 
 /// One record for the target (Java: `SourceRecord`).
 #[derive(Debug, Clone, PartialEq)]

@@ -51,7 +51,8 @@ impl Args {
     }
 }
 
-#[tokio::main]
+// One thread, as the worker has for a task: what is handed on stays where it is.
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> Fallible {
     let mut words = std::env::args().skip(1);
     let command = words.next().unwrap_or_default();

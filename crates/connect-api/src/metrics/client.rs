@@ -28,6 +28,8 @@ pub struct ClientNumbers {
     pub connections: u64,
     /// Connections made.
     pub connections_created: u64,
+    /// How long brokers have asked it to wait (quotas), in milliseconds.
+    pub throttled_ms: u64,
 }
 
 struct Families {
@@ -47,6 +49,11 @@ const fn families(domain: &'static str, bean: &'static str) -> Families {
     }
 }
 
+/// Java has averages of half a minute, under a name for each kind of request.
+static THROTTLED: Family = Family::counter(
+    "portage_client_throttled_ms_total",
+    "For how long brokers have asked a client to wait, because of their quotas, in milliseconds.",
+);
 static ADMIN: Families = families("kafka.admin.client", "admin-client-metrics");
 static CONSUMER: Families = families("kafka.consumer", "consumer-metrics");
 static PRODUCER: Families = families("kafka.producer", "producer-metrics");
@@ -70,5 +77,6 @@ impl ClientNumbers {
         for (family, value) in families.numbers.iter().zip(values) {
             sink(family.count(&[("client-id", client_id)], value));
         }
+        sink(THROTTLED.count(&[("client-id", client_id)], self.throttled_ms));
     }
 }

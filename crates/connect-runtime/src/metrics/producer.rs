@@ -35,6 +35,7 @@ impl MetricSource for DataProducer {
             responses: stats.responses,
             connections: stats.connections,
             connections_created: stats.connections_opened,
+            throttled_ms: stats.throttled_ms,
         };
         numbers.tell(ClientKind::Producer, client_id, sink);
         let limit = self.environment.worker.memory_bytes() as u64;

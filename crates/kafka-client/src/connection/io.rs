@@ -12,7 +12,6 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 
 use super::shared::{Outgoing, Shared};
-use super::spare::Spare;
 use crate::error::ClientError;
 use crate::tls;
 
@@ -135,7 +134,6 @@ struct Reader {
     buffer: BytesMut,
     /// A large frame, and how much of it is still to come. `buffer` is empty then.
     large: Option<(Vec<u8>, usize)>,
-    spare: Spare,
 }
 
 impl Reader {
@@ -152,7 +150,7 @@ impl Reader {
                     *missing -= read(socket, &mut bytes.limit(*missing), shared).await?;
                 }
                 if let Some((bytes, _)) = self.large.take() {
-                    return Ok(self.spare.lend(bytes));
+                    return Ok(shared.spare.lend(bytes));
                 }
             }
             if let Some(head) = self.buffer.first_chunk::<4>() {
@@ -160,13 +158,13 @@ impl Reader {
                 if self.buffer.len() >= 4 + size {
                     self.buffer.advance(4);
                     if size < LARGE {
-                        self.spare.shrink();
+                        shared.spare.small();
                     }
                     return Ok(self.buffer.split_to(size).freeze());
                 }
                 if size >= LARGE {
                     // All that is there belongs to this frame.
-                    let mut bytes = self.spare.take(size);
+                    let mut bytes = shared.spare.take(size);
                     bytes.extend_from_slice(&self.buffer[4..]);
                     self.buffer.clear();
                     let missing = size - bytes.len();

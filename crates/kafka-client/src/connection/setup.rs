@@ -14,6 +14,7 @@ use tokio::sync::{RwLock, Semaphore, mpsc, watch};
 use tokio::time::{Instant, timeout};
 
 use super::shared::{Queue, Shared};
+use super::spare::Spare;
 use super::{Connection, Endpoint, Handle, IN_FLIGHT_MAX, Stats, io, lock};
 use crate::auth::Credentials;
 use crate::cluster::retry::chance;
@@ -58,6 +59,7 @@ pub(crate) struct Connector {
     config: ClientConfig,
     security: Arc<Security>,
     stats: Arc<Stats>,
+    spare: Spare,
     frame_bytes_max: usize,
 }
 
@@ -72,7 +74,7 @@ impl Connector {
         }
         let credentials = config.security().sasl.as_ref().map(Credentials::new).transpose()?;
         let security = Arc::new(Security { tls, credentials });
-        Ok(Connector { config, security, stats: Arc::default(), frame_bytes_max })
+        Ok(Connector { config, security, stats: Arc::default(), spare: Spare::default(), frame_bytes_max })
     }
 
     pub(crate) fn config(&self) -> &ClientConfig {
@@ -175,6 +177,7 @@ impl Connector {
             closed,
             stats: self.stats.clone(),
             node: self.stats.node(endpoint.node_id),
+            spare: self.spare.clone(),
         });
         tokio::spawn(io::write_loop(write, frames, on_close.clone(), shared.clone()));
         let idle_max = self.config.connections_max_idle();

@@ -10,6 +10,7 @@ use kafka_protocol::messages::ApiKey;
 use tokio::sync::{OwnedSemaphorePermit, RwLock, Semaphore, mpsc, oneshot, watch};
 use tokio::time::Instant;
 
+use super::spare::Spare;
 use super::stats::NodeBytes;
 use super::{Endpoint, Stats, setup};
 use crate::error::ClientError;
@@ -33,6 +34,8 @@ pub(super) struct Shared {
     pub(super) closed: watch::Sender<bool>,
     pub(super) stats: Arc<Stats>,
     pub(super) node: Arc<NodeBytes>,
+    /// All connections of a client share it.
+    pub(super) spare: Spare,
 }
 
 pub(super) struct Queue {

@@ -63,13 +63,10 @@ pub(super) enum Item {
 /// What the driver's tasks end with.
 enum Event {
     Ready { node_id: i32, ready: Result<(Connection, Reservation), ClientError> },
-    Fetched { node_id: i32, connection: Connection, sent: Sent, result: Result<Response, ClientError> },
+    Fetched { node_id: i32, connection: Connection, result: Result<Response, ClientError> },
     Replied { asked: Vec<Asked>, result: Result<Replies, ClientError> },
     Refreshed(Result<(), ClientError>),
 }
-
-/// The partitions of a request, with the versions they had.
-type Sent = BTreeMap<TopicPartition, u64>;
 
 /// A fetch response, taken apart.
 struct Response {
@@ -205,9 +202,12 @@ impl Driver {
     fn ended(&mut self, event: Result<Event, tokio::task::JoinError>) {
         match event {
             Ok(Event::Ready { node_id, ready }) => self.ready(node_id, ready),
-            Ok(Event::Fetched { node_id, connection, sent, result }) => match result {
-                Ok(response) => self.fetched(node_id, &connection, &sent, response),
-                Err(error) => self.unreachable(node_id, &sent, &error),
+            Ok(Event::Fetched { node_id, connection, result }) => match result {
+                Ok(response) => self.fetched(node_id, &connection, response),
+                Err(error) => {
+                    let asked = self.broker(node_id).session.asked();
+                    self.unreachable(node_id, &asked, &error);
+                }
             },
             Ok(Event::Replied { asked, result }) => self.replied(&asked, &result),
             Ok(Event::Refreshed(result)) => self.refreshed(result),

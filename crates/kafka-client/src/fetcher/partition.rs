@@ -228,6 +228,7 @@ impl Partition {
         let (_, current_leader_epoch) = self.leader.filter(|_| self.source(now) == Some(node_id))?;
         let Target::At { offset, leader_epoch } = self.target else { return None };
         Some(Want {
+            version: self.version,
             topic_id: self.topic_id(),
             fetch_offset: offset,
             partition_max_bytes: self.rules.partition_max_bytes,

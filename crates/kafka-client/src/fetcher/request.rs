@@ -82,6 +82,7 @@ mod tests {
     #[test]
     fn every_version_can_be_written() {
         let want = Want {
+            version: 0,
             topic_id: Uuid::from_u128(1),
             fetch_offset: 10,
             partition_max_bytes: 1 << 20,

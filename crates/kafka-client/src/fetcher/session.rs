@@ -11,6 +11,8 @@ use crate::codes::ErrorCode;
 /// What a fetch request says about one partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Want {
+    /// Of the position, as the driver counts; brokers do not see it.
+    pub(super) version: u64,
     /// Nil for brokers before 2.8, and until the metadata say.
     pub(super) topic_id: Uuid,
     pub(super) fetch_offset: i64,
@@ -51,17 +53,35 @@ impl Session {
         if self.epoch == 0 {
             request.fetch.extend(wanted.iter().map(|(tp, want)| (tp.clone(), *want)));
         } else {
-            for (tp, known) in &self.known {
+            // Side by side, because there may be thousands, and few of them have changed.
+            let mut known = self.known.iter().peekable();
+            for (tp, want) in &wanted {
+                while let Some((gone, before)) = known.next_if(|(other, _)| *other < tp) {
+                    request.forget.push((gone.clone(), before.topic_id));
+                }
+                let before = known.next_if(|(other, _)| *other == tp).map(|(_, before)| before);
                 // A topic that came back under another id is another topic for the broker.
-                if wanted.get(tp).is_none_or(|want| want.topic_id != known.topic_id) {
-                    request.forget.push((tp.clone(), known.topic_id));
+                if let Some(other) = before.filter(|before| before.topic_id != want.topic_id) {
+                    request.forget.push((tp.clone(), other.topic_id));
+                }
+                if before != Some(want) {
+                    request.fetch.push((tp.clone(), *want));
                 }
             }
-            let changed = wanted.iter().filter(|(tp, want)| self.known.get(*tp) != Some(*want));
-            request.fetch.extend(changed.map(|(tp, want)| (tp.clone(), *want)));
+            request.forget.extend(known.map(|(gone, before)| (gone.clone(), before.topic_id)));
         }
         self.known = wanted;
         request
+    }
+
+    /// The version of a partition's position that the last request was made of.
+    pub(super) fn version(&self, tp: &TopicPartition) -> Option<u64> {
+        self.known.get(tp).map(|want| want.version)
+    }
+
+    /// The partitions of the last request, with their versions.
+    pub(super) fn asked(&self) -> Vec<(TopicPartition, u64)> {
+        self.known.iter().map(|(tp, want)| (tp.clone(), want.version)).collect()
     }
 
     /// The broker answered, with `code` and `session_id` at the top of its response.
@@ -90,6 +110,7 @@ mod tests {
 
     fn want(fetch_offset: i64) -> Want {
         Want {
+            version: 0,
             topic_id: Uuid::from_u128(1),
             fetch_offset,
             partition_max_bytes: 1 << 20,

@@ -10,20 +10,21 @@
 //! A partition is at any time in at most one of: the ready queue of a broker, the timers, the set that waits for a leader.
 //! It is put there by `route`, which is called whenever something about it has changed; nothing ever scans all of them.
 
+mod broker;
 mod requests;
 mod transactions;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
 use kafka_wire::batch::RecordBatch;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep, sleep_until};
-use tracing::{info, warn};
+use tracing::warn;
 
 use super::error::ProduceError;
-use super::link::{self, Dispatch, Reply};
+use super::link::{self, Reply};
 use super::options::ProducerOptions;
 use super::progress::Progress;
 use super::state::{Ack, Identity, Line, Outcome, Rules, Ticket};
@@ -33,6 +34,7 @@ use crate::budget::BudgetPermit;
 use crate::cluster::{Cluster, Metadata};
 use crate::codes::ErrorCode;
 use crate::error::ClientError;
+use broker::Broker;
 
 /// From the handles to the driver.
 pub(super) enum Command {
@@ -89,30 +91,6 @@ struct Partition {
     timer_at_ms: Option<u64>,
 }
 
-struct Broker {
-    link: mpsc::UnboundedSender<Dispatch>,
-    ready: VecDeque<usize>,
-    requests_in_flight: usize,
-    /// Why the last request had no answer.
-    silence: Option<ClientError>,
-}
-
-impl Broker {
-    /// Keeps why there was no answer, and tells whoever reads logs when that begins and ends.
-    fn heard(&mut self, node_id: i32, reply: Reply) {
-        let silence = match reply {
-            Reply::Answered(_) => None,
-            Reply::Lost(error) | Reply::NotSent(error) => Some(error),
-        };
-        match (&self.silence, &silence) {
-            (None, Some(error)) => warn!(node_id, %error, "produce requests fail, trying again"),
-            (Some(_), None) => info!(node_id, "produce requests are answered again"),
-            _ => {}
-        }
-        self.silence = silence;
-    }
-}
-
 pub(super) struct Driver {
     cluster: Cluster,
     options: Arc<ProducerOptions>,
@@ -129,6 +107,8 @@ pub(super) struct Driver {
     leaderless: BTreeSet<usize>,
     /// At most one per partition.
     timers: BTreeSet<(u64, usize)>,
+    /// When what waits for company has waited long enough.
+    company_until_ms: Option<u64>,
     requests: HashMap<u64, Vec<(usize, Ticket)>>,
     next_request: u64,
     refreshing: bool,
@@ -169,6 +149,7 @@ impl Driver {
             brokers: BTreeMap::new(),
             leaderless: BTreeSet::new(),
             timers: BTreeSet::new(),
+            company_until_ms: None,
             requests: HashMap::new(),
             next_request: 0,
             refreshing: false,
@@ -184,7 +165,8 @@ impl Driver {
     /// the producer is closed.
     pub(super) async fn run(mut self) {
         loop {
-            let timer = self.timers.first().map(|(at_ms, _)| self.started + Duration::from_millis(*at_ms));
+            let timer = self.timers.first().map(|(at_ms, _)| *at_ms).into_iter().chain(self.company_until_ms).min();
+            let timer = timer.map(|at_ms| self.started + Duration::from_millis(at_ms));
             tokio::select! {
                 command = self.commands.recv() => match command {
                     Some(Command::Stop) | None => return,
@@ -332,8 +314,9 @@ impl Driver {
             None => {}
             Some(at_ms) if at_ms > now_ms => self.set_timer(p, at_ms),
             Some(_) => {
+                let bytes = partition.line.first_to_send().map_or(0, |job| job.batch.len());
                 self.partitions[p].queued = true;
-                self.broker(leader).ready.push_back(p);
+                self.broker(leader).push_ready(p, bytes);
             }
         }
     }
@@ -343,7 +326,7 @@ impl Driver {
             let (link, requests) = mpsc::unbounded_channel();
             let timeout = self.options.request_timeout;
             tokio::spawn(link::run(self.cluster.clone(), node_id, timeout, requests, self.events_from.clone()));
-            Broker { link, ready: VecDeque::new(), requests_in_flight: 0, silence: None }
+            Broker::new(link)
         })
     }
 

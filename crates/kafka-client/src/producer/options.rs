@@ -31,6 +31,8 @@ pub struct ProducerOptions {
     pub max_request_bytes: usize,
     /// `max.in.flight.requests.per.connection` (5), to one broker.
     pub max_in_flight_requests: usize,
+    /// `linger.ms` (5): how long a batch waits for those of other partitions, if at all: see `driver/broker.rs`.
+    pub linger: Duration,
     /// `compression.type` (none), for records that are encoded here. Batches that pass through keep theirs.
     pub codec: Codec,
 }
@@ -83,6 +85,7 @@ impl ProducerOptions {
             retry_backoff_max: config.retry_backoff_max(),
             max_request_bytes: number("max.request.size", 1 << 20, 1)?.min(i32::MAX as u64) as usize,
             max_in_flight_requests: number("max.in.flight.requests.per.connection", 5, 1)?.min(5) as usize,
+            linger: Duration::from_millis(number("linger.ms", 5, 0)?),
             codec,
         })
     }

@@ -10,7 +10,8 @@ use uuid::Uuid;
 
 use super::super::partition::Rules;
 use super::super::{parse, request};
-use super::{Broker, Driver, Event, Item, Message, Response, Sent};
+use super::{Broker, Driver, Event, Item, Message, Response};
+use crate::TopicPartition;
 use crate::budget::Reservation;
 use crate::cluster::Purpose;
 use crate::codes::ErrorCode;
@@ -99,19 +100,26 @@ impl Driver {
             (version < Some(request::IDS_FROM) || !want.topic_id.is_nil()).then(|| (tp.clone(), want))
         });
         let mut wanted: BTreeMap<_, _> = wanted.collect();
-        let sent: Sent = wanted.keys().filter_map(|tp| Some((tp.clone(), self.partitions.get(tp)?.version))).collect();
         let (connection, reservation) = match ready {
-            Ok(_) if sent.is_empty() => {
+            Ok(_) if wanted.is_empty() => {
                 self.broker(node_id).busy = false;
                 return;
             }
             Ok(ready) => ready,
-            Err(error) => return self.unreachable(node_id, &sent, &error),
+            Err(error) => {
+                let asked: Vec<_> = wanted.into_iter().map(|(tp, want)| (tp, want.version)).collect();
+                return self.unreachable(node_id, &asked, &error);
+            }
         };
         // Versions with ids answer by id, the others by name.
-        let ids: HashMap<Uuid, Arc<str>> =
-            wanted.iter().map(|(tp, want)| (want.topic_id, Arc::clone(&tp.topic))).collect();
-        let names: BTreeSet<Arc<str>> = wanted.keys().map(|tp| Arc::clone(&tp.topic)).collect();
+        let mut topics: Vec<(Arc<str>, Uuid)> = Vec::new();
+        for (tp, want) in &wanted {
+            if topics.last().is_none_or(|(name, id)| *name != tp.topic || *id != want.topic_id) {
+                topics.push((Arc::clone(&tp.topic), want.topic_id));
+            }
+        }
+        let names: BTreeSet<Arc<str>> = topics.iter().map(|(name, _)| Arc::clone(name)).collect();
+        let ids: HashMap<Uuid, Arc<str>> = topics.into_iter().map(|(name, id)| (id, name)).collect();
         if let Some(bytes) = self.partition_max_far(node_id) {
             wanted.values_mut().for_each(|want| want.partition_max_bytes = want.partition_max_bytes.max(bytes));
         }
@@ -135,11 +143,11 @@ impl Driver {
                 }),
                 reservation,
             });
-            Event::Fetched { node_id, connection, sent, result }
+            Event::Fetched { node_id, connection, result }
         });
     }
 
-    pub(super) fn fetched(&mut self, node_id: i32, connection: &Connection, sent: &Sent, response: Response) {
+    pub(super) fn fetched(&mut self, node_id: i32, connection: &Connection, response: Response) {
         let Response { code, session_id, elapsed, bytes, answers, reservation } = response;
         let reserved = reservation.bytes();
         let least = self.window_min();
@@ -155,7 +163,7 @@ impl Driver {
         broker.session.answered(code, session_id);
         if !code.is_ok() {
             debug!(node_id, error = %code, "fetch session refused");
-            return self.unreachable(node_id, &Sent::new(), &ClientError::broker("Fetch", code, None));
+            return self.unreachable(node_id, &[], &ClientError::broker("Fetch", code, None));
         }
         broker.busy = false;
         broker.failures = 0;
@@ -172,9 +180,8 @@ impl Driver {
         let mut reconnect = false;
         let now = Instant::now();
         for (tp, answer) in answers {
-            let Some(partition) = self.partitions.get_mut(&tp).filter(|p| sent.get(&tp) == Some(&p.version)) else {
-                continue;
-            };
+            let asked = self.broker(node_id).session.version(&tp);
+            let Some(partition) = self.partitions.get_mut(&tp).filter(|p| asked == Some(p.version)) else { continue };
             let step = partition.fetched(answer, now);
             reconnect |= step.reconnect;
             self.take(&tp, step, Some(&permit), &mut items);
@@ -191,7 +198,7 @@ impl Driver {
     }
 
     /// A broker did not answer, or not as it should.
-    pub(super) fn unreachable(&mut self, node_id: i32, sent: &Sent, error: &ClientError) {
+    pub(super) fn unreachable(&mut self, node_id: i32, asked: &[(TopicPartition, u64)], error: &ClientError) {
         let now = Instant::now();
         let Rules { retry_backoff, retry_backoff_max, .. } = self.rules;
         let broker = self.broker(node_id);
@@ -205,7 +212,7 @@ impl Driver {
         broker.not_before = Some(now + pause);
         self.wake_by(now + pause);
         let mut items = Vec::new();
-        for (tp, version) in sent {
+        for (tp, version) in asked {
             if let Some(partition) = self.partitions.get_mut(tp).filter(|partition| partition.version == *version) {
                 let step = partition.unreachable(error, now);
                 self.take(tp, step, None, &mut items);

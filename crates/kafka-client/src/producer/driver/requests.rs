@@ -10,19 +10,39 @@ use tracing::debug;
 use super::super::error::ProduceError;
 use super::super::link::{Dispatch, Reply};
 use super::super::state::{Ack, Answer, Outcome, Settled};
-use super::{Broker, Driver, Job, Partition};
+use super::{Driver, Job, Partition};
 use crate::codes::ErrorCode;
 use crate::connection::{ProduceFrame, ProducePartition, ProduceTopic};
 
 impl Driver {
     /// Sends whatever may be sent now.
     pub(super) fn dispatch(&mut self) {
-        let may_send = |broker: &Broker| !broker.ready.is_empty();
-        let node_ids: Vec<i32> = self.brokers.iter().filter(|(_, b)| may_send(b)).map(|(id, _)| *id).collect();
+        let node_ids: Vec<i32> =
+            self.brokers.iter().filter(|(_, broker)| broker.is_ready()).map(|(id, _)| *id).collect();
+        self.company_until_ms = None;
         for node_id in node_ids {
-            while self.broker(node_id).requests_in_flight < self.options.max_in_flight_requests
-                && self.dispatch_one(node_id)
-            {}
+            while self.may_send(node_id) && self.dispatch_one(node_id) {}
+        }
+    }
+
+    /// Whether the next request to a broker may go now. If not, a reply or a timer brings us back.
+    fn may_send(&mut self, node_id: i32) -> bool {
+        let now_ms = self.now_ms();
+        let Some(broker) = self.brokers.get(&node_id) else { return false };
+        if broker.under_way().len() >= self.options.max_in_flight_requests {
+            return false;
+        }
+        let may_come = |requests: &[u64]| {
+            let tickets = requests.iter().filter_map(|request| self.requests.get(request)).flatten();
+            tickets.into_iter().any(|(p, _)| !self.partitions[*p].queued)
+        };
+        let linger_ms = self.options.linger.as_millis() as u64;
+        match broker.waits_until_ms(self.options.max_request_bytes, linger_ms, may_come).filter(|at| *at > now_ms) {
+            None => true,
+            Some(at_ms) => {
+                self.company_until_ms = Some(self.company_until_ms.map_or(at_ms, |other| other.min(at_ms)));
+                false
+            }
         }
     }
 
@@ -33,13 +53,13 @@ impl Driver {
         let mut tickets = Vec::new();
         let mut looked_at = Vec::new();
         let mut bytes = 0;
-        while let Some(p) = self.broker(node_id).ready.pop_front() {
+        while let Some(p) = self.broker(node_id).pop_ready() {
             let partition = &mut self.partitions[p];
             let leader = self.metadata.leader(&partition.topic, partition.index).map(|(leader, _)| leader);
             if leader == Some(node_id) && partition.line.sendable_at(node_id, now_ms).is_some_and(|at| at <= now_ms) {
                 let batch_bytes = partition.line.first_to_send().map_or(0, |job| job.batch.len());
                 if bytes > 0 && bytes + batch_bytes > self.options.max_request_bytes {
-                    self.broker(node_id).ready.push_front(p);
+                    self.broker(node_id).put_back(p, batch_bytes);
                     break;
                 }
                 if let Some((ticket, stamp, job)) = partition.line.take(node_id, now_ms) {
@@ -67,7 +87,7 @@ impl Driver {
                 topics: topics.map(|(name, partitions)| ProduceTopic { name: name.to_string(), partitions }).collect(),
             };
             let broker = self.broker(node_id);
-            broker.requests_in_flight += 1;
+            broker.sent(request, now_ms);
             // The link lives as long as this sender.
             let _ = broker.link.send(Dispatch { request, frame });
         }
@@ -86,9 +106,7 @@ impl Driver {
             Reply::Lost(_) => (HashMap::new(), Answer::Lost),
             Reply::NotSent(_) => (HashMap::new(), Answer::NotSent),
         };
-        let broker = self.broker(node_id);
-        broker.requests_in_flight = broker.requests_in_flight.saturating_sub(1);
-        broker.heard(node_id, reply);
+        self.broker(node_id).heard(node_id, request, reply);
         let mut stale_metadata = false;
         for (p, ticket) in tickets {
             let answer = answers.remove(&p).unwrap_or_else(|| silence.clone());
