@@ -10,7 +10,7 @@
 //! - A batch too large for its target topic is written in parts, each record once; a connector may have its own offsets
 //!   topic.
 //! - Offsets of a stopped connector are shown, changed and forgotten in its own topic, in a transaction; what it reads
-//!   then is read again. While a group prepares for it, leaders write in transactions and tasks do not.
+//!   then is read again, in transactions of an interval. While a group prepares for it, leaders write in transactions and tasks do not.
 
 use std::collections::BTreeSet;
 
@@ -194,7 +194,11 @@ async fn batches_cross_transactions_as_they_are_and_too_large_ones_in_parts() {
 async fn offsets_are_changed_in_the_connector_s_own_topic_in_a_transaction() {
     let (pair, name) = (clusters().await, "exact-offsets");
     let own = format!("{name}-own");
-    let config = mirror(name, 1).await.with("offsets.storage.topic", &own);
+    let config = mirror(name, 1)
+        .await
+        .with("offsets.storage.topic", &own)
+        .with("transaction.boundary", "interval")
+        .with("transaction.boundary.interval.ms", "300");
     let worker = group(&pair.target, name).start(Runtime::Portage).await;
     let rest = worker.rest();
     write(&pair.source, name, 0, 0, 10).await;

@@ -7,6 +7,8 @@
 //!   sense.
 //! - A body that is too large is refused.
 //! - No password is in a status, a refusal, a validation or the log.
+//! - A worker whose cluster does not answer says so in `/health`, with what it is at, and goes on trying; what needs no cluster it
+//!   answers, validation with all keys among it.
 //! - Storage topics with which a worker would lose its state end it with exit code 1; its last words name the topic, the
 //!   key of the worker config, and what is wrong.
 
@@ -212,6 +214,37 @@ async fn a_body_that_is_too_large_is_refused() {
 
     assert!(refused["message"].as_str().unwrap().contains("1048576 bytes"), "{refused}");
     serves_others().await;
+}
+
+#[tokio::test]
+async fn a_worker_whose_cluster_does_not_answer_says_so_and_validates() {
+    // It takes connections, as its backlog does, and never says a word.
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let nowhere = silent.local_addr().unwrap().to_string();
+    let address = format!("127.0.0.1:{}", free_port());
+    let worker = WorkerConfig::new(&clusters().await.target, "nowhere")
+        .with("bootstrap.servers", &nowhere)
+        .with("listeners", &format!("http://{address}"))
+        .spawn(Runtime::Portage);
+    let rest = harness::Rest::new(&address);
+
+    // Whoever gets through gets this answer: it listens before it does anything else.
+    let health = eventually("it listens", SOON, async || rest.try_send("GET", "/health", None).await).await;
+
+    assert_eq!(health.expect(503)["status"], "starting", "{}", health.body);
+    assert!(health.body.contains("connecting to the Kafka cluster"), "{}", health.body);
+    let mut config = right().await.json().clone();
+    for side in ["source", "target"] {
+        config[format!("{side}.cluster.bootstrap.servers")] = nowhere.clone().into();
+    }
+    config["name"] = "m".into();
+    let class = "org.apache.kafka.connect.mirror.MirrorSourceConnector";
+    let report = rest.put(&format!("/connector-plugins/{class}/config/validate"), &config).await.expect(200);
+    assert_eq!(report["error_count"], 0, "{report}");
+    let keys = report["configs"].as_array().unwrap().iter().filter(|key| key["definition"].is_object());
+    // Java's 118 for this class, and ours.
+    assert!(keys.count() >= 118, "{report}");
+    assert_eq!(worker.process().exited(), None);
 }
 
 /// Starts a worker of a new group, whose topics are already there, and waits for its end.

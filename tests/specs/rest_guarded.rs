@@ -4,7 +4,8 @@
 //! - A request to either worker is done: the one that can't do it asks the other, over HTTPS, with the caller's password.
 //! - Task configs reach the leader from a connector on the other worker, signed; unsigned ones are refused.
 //! - `/admin` answers on its own port alone, and nothing else does there.
-//! - A Java worker and ours in one group ask each other over HTTPS, with certificates.
+//! - A Java worker and ours in one group ask each other over HTTPS, with certificates, while the leader changes the session key
+//!   every second; a log level for the cluster is set on both.
 //! - `portage health` asks such a worker with the worker's own file, and a password.
 //! - A worker that is to guard itself with what it can't use does not start.
 
@@ -238,6 +239,7 @@ async fn a_java_worker_and_ours_ask_each_other_over_https() {
     let certificates = Certificates::write_into(&folder);
     let (keys, trust) = java_stores(&folder, &certificates);
     let group = WorkerConfig::new(&pair.target, "guarded-mixed")
+        .with("inter.worker.key.ttl.ms", "1000")
         .with("listeners.https.ssl.client.auth", "required")
         .with("listeners.https.ssl.keystore.type", "PKCS12")
         .with("listeners.https.ssl.keystore.location", &keys)
@@ -269,4 +271,14 @@ async fn a_java_worker_and_ours_ask_each_other_over_https() {
         homes.insert(status["connector"]["worker_id"].to_string());
     }
     assert_eq!(homes.len(), 2, "{homes:?}");
+    for (asked, level) in [(0, "DEBUG"), (1, "WARN")] {
+        let path = "/admin/loggers/org.apache.kafka.connect.mirror";
+        assert_eq!(rests[asked].put(&format!("{path}?scope=cluster"), &json!({"level": level})).await.status, 204);
+        for rest in &rests {
+            shows(rest, path, level, |shown| shown["level"] == level).await;
+        }
+    }
+    let records = pair.target.consume("guarded-mixed-configs").await;
+    let keys = records.iter().filter(|read| read.record.key.as_deref() == Some(b"session-key".as_slice())).count();
+    assert!(keys > 3, "{keys} session keys");
 }
