@@ -24,6 +24,8 @@ pub enum Validator {
     NonEmptyWithoutControlChars,
     /// A list without an item twice and without empty items (Java 4.x: `ValidList.anyNonDuplicateValues`).
     NoDuplicates,
+    /// A list of at least one item, none twice and none empty (Java 4.x: `ValidList.anyNonDuplicateValues(false, …)`).
+    SomeWithoutDuplicates,
     /// A list of aliases, none twice (Java: `ConnectorConfig.aliasValidator`).
     UniqueAliases,
     /// A list of some of these texts, at least one, none twice (Java 4.x: `ValidList.in(false, …)`).
@@ -50,6 +52,7 @@ impl Validator {
         let why = match self {
             // These speak whole sentences.
             Validator::NoDuplicates => return valid_list(name, None, value),
+            Validator::SomeWithoutDuplicates => return some_without_duplicates(name, value),
             Validator::SomeOf(allowed) => return valid_list(name, Some(allowed), value),
             Validator::UniqueAliases => return unique_aliases(name, value),
             Validator::Range { min, max } => range(*min, *max, value),
@@ -78,7 +81,7 @@ impl fmt::Debug for Validator {
             Validator::Range { min, max } => write!(f, "[{min:?},...,{max:?}]"),
             Validator::OneOf(allowed) | Validator::OneOfIgnoringCase(allowed) => write!(f, "{allowed:?}"),
             Validator::NonEmpty | Validator::NonEmptyWithoutControlChars => f.write_str("non-empty string"),
-            Validator::NoDuplicates => f.write_str(""),
+            Validator::NoDuplicates | Validator::SomeWithoutDuplicates => f.write_str(""),
             Validator::UniqueAliases => f.write_str("unique aliases"),
             Validator::SomeOf(allowed) => write!(f, "{allowed:?}"),
             Validator::Check(_) => f.write_str("check"),
@@ -139,6 +142,15 @@ fn control_chars(value: &Parsed) -> Option<String> {
     })
 }
 
+fn some_without_duplicates(name: &str, value: &Parsed) -> Result<(), String> {
+    match value {
+        Parsed::List(items) if items.is_empty() => {
+            Err(format!("Configuration '{name}' must not be empty. Valid values include: any non-empty value"))
+        }
+        _ => valid_list(name, None, value),
+    }
+}
+
 /// Java: `ValidList.ensureValid`.
 fn valid_list(name: &str, allowed: Option<&[&str]>, value: &Parsed) -> Result<(), String> {
     let items = match value {
@@ -178,6 +190,15 @@ mod tests {
         let formats = Validator::SomeOf(&["legacy", "new"]);
 
         assert_eq!(list(Validator::UniqueAliases, &["a", "b"]), None);
+        assert_eq!(list(Validator::NoDuplicates, &[]), None);
+        assert_eq!(
+            list(Validator::SomeWithoutDuplicates, &[]).as_deref(),
+            Some("Configuration 'l' must not be empty. Valid values include: any non-empty value")
+        );
+        assert_eq!(
+            list(Validator::SomeWithoutDuplicates, &["a", "a"]).as_deref(),
+            Some("Configuration 'l' values must not be duplicated.")
+        );
         assert_eq!(
             list(Validator::UniqueAliases, &["t", "t"]).as_deref(),
             Some("Invalid value [t, t] for configuration l: Duplicate alias provided.")

@@ -22,9 +22,9 @@ pub(super) fn check_overrides(worker: &WorkerConfig, config: &ConfigMap) -> Vec<
     };
     WorkerConfig::client_overrides(config)
         .filter(|(_, bare)| !allows(bare))
-        .map(|(key, _)| {
+        .map(|(key, bare)| {
             let message = format!(
-                "The '{simple}' policy does not allow '{key}' to be overridden in the connector configuration."
+                "The '{simple}' policy does not allow '{bare}' to be overridden in the connector configuration."
             );
             ConfigProblem::new(key, message)
         })

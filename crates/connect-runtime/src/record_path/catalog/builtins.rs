@@ -1,7 +1,7 @@
 //! The list: classes, keys with their defaults, and what makes them.
 
 use connect_api::PluginKind;
-use connect_api::config::{ConfigDef, ConfigKey, ConfigType, DefaultValue, Importance, Validator, Width};
+use connect_api::config::{ConfigDef, ConfigKey, ConfigType, DefaultValue, Importance, Parsed, Validator, Width};
 
 use super::super::{converters, header, json, predicates, transforms};
 use super::{Builtin, CONVERTER_TYPE, Make, Side};
@@ -25,6 +25,18 @@ fn key(
 
 fn required(name: &'static str, kind: ConfigType, doc: &'static str) -> ConfigKey {
     key(name, kind, Required, High, doc)
+}
+
+/// A list of at least one item, none twice.
+fn some(name: &'static str, doc: &'static str) -> ConfigKey {
+    required(name, List, doc).valid(Validator::SomeWithoutDuplicates)
+}
+
+fn not_empty() -> Validator {
+    Validator::Check(|value| match value {
+        Parsed::List(items) if items.is_empty() => Err("Empty list".to_owned()),
+        _ => Ok(()),
+    })
 }
 
 fn null_default() -> ConfigKey {
@@ -53,7 +65,7 @@ pub fn all() -> Vec<Builtin> {
         TRANSFORMS,
         "DropHeaders",
         transformation,
-        ConfigDef::new().define(required("headers", List, "The names of the headers to remove.")),
+        ConfigDef::new().define(some("headers", "The names of the headers to remove.")),
         transforms::headers::drop_headers,
     );
     plain(TRANSFORMS, "Filter", transformation, ConfigDef::new(), transforms::filter);
@@ -102,9 +114,7 @@ pub fn all() -> Vec<Builtin> {
         TRANSFORMS,
         "ValueToKey",
         transformation,
-        ConfigDef::new()
-            .define(required("fields", List, "The fields of the value that become the key."))
-            .define(null_default()),
+        ConfigDef::new().define(some("fields", "The fields of the value that become the key.")).define(null_default()),
         transforms::fields::value_to_key,
     );
     let predicate = PluginKind::Predicate;
@@ -167,8 +177,11 @@ fn sided_table() -> Vec<(&'static str, ConfigDef, Make)> {
         (
             "HeaderFrom",
             ConfigDef::new()
-                .define(required("fields", List, "The fields to put into headers."))
-                .define(required("headers", List, "The names of the headers, in the order of the fields."))
+                .define(required("fields", List, "The fields to put into headers.").valid(not_empty()))
+                .define(
+                    required("headers", List, "The names of the headers, in the order of the fields.")
+                        .valid(not_empty()),
+                )
                 .define(required("operation", Text, "move or copy.").valid(Validator::OneOf(&["move", "copy"])))
                 .define(null_default()),
             fields::header_from,
@@ -199,7 +212,7 @@ fn sided_table() -> Vec<(&'static str, ConfigDef, Make)> {
         (
             "MaskField",
             ConfigDef::new()
-                .define(required("fields", List, "The fields to mask."))
+                .define(some("fields", "The fields to mask."))
                 .define(key("replacement", Text, Null, Low, "What numbers and text become instead of 0 and nothing."))
                 .define(null_default()),
             fields::mask_field,
@@ -207,8 +220,14 @@ fn sided_table() -> Vec<(&'static str, ConfigDef, Make)> {
         (
             "ReplaceField",
             ConfigDef::new()
-                .define(key("exclude", List, DefaultValue::is(""), Medium, "Fields to leave out."))
-                .define(key("include", List, DefaultValue::is(""), Medium, "Fields to keep; all if empty."))
+                .define(
+                    key("exclude", List, DefaultValue::is(""), Medium, "Fields to leave out.")
+                        .valid(Validator::NoDuplicates),
+                )
+                .define(
+                    key("include", List, DefaultValue::is(""), Medium, "Fields to keep; all if empty.")
+                        .valid(Validator::NoDuplicates),
+                )
                 .define(key("renames", List, DefaultValue::is(""), Medium, "old:new pairs."))
                 .define(null_default()),
             fields::replace_field,

@@ -52,6 +52,8 @@ impl Problem {
         let named = |quote: &str, name: &str| format!("configuration {quote}{name}{quote}");
         let message = self.message.replace(&named("\"", &self.key), &named("\"", &key));
         let message = message.replace(&named("", &self.key), &named("", &key));
+        // Where Java does not.
+        let message = message.replace(&format!("Configuration '{}'", self.key), &format!("Configuration '{key}'"));
         ConfigProblem::new(key, message)
     }
 }
