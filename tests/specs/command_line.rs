@@ -3,6 +3,8 @@
 //! - `--set` wins over the environment, the environment over the file, and `config show --origin` says which it was.
 //! - Secrets are not shown.
 //! - `config check --connect` names what does not fit between a file and its clusters, and changes nothing there.
+//! - A resource of Strimzi is shown as the worker and the connectors that it comes to, and its mistakes with their lines.
+//! - With `--log-format json` every line of the log is an object; an error says what is wrong, where, and what to do.
 //! - `health` says 0 of a worker that is ready, and 1 of none.
 //! - Completions and man pages name every subcommand and flag, `--help` teaches by examples; wrong usage is exit code 1.
 
@@ -93,6 +95,49 @@ fn text_of_check(file: &str) -> String {
     let checked = portage(&["config", "check", file, "--connect"], &[]);
     assert_eq!(checked.status.code(), Some(1), "{}", text(&checked));
     text(&checked)
+}
+
+#[test]
+fn a_resource_of_strimzi_is_shown_as_worker_and_connectors_and_its_mistakes_with_their_lines() {
+    let file = workspace::root().join("crates/mirror-files/golden/blog-kafkamirrormaker2.yaml").display().to_string();
+
+    let shown = text(&portage(&["config", "show", &file, "--origin"], &[]));
+    let checked = portage(&["config", "check", &file, "-o", "json"], &[]);
+
+    let flow = "origin-cluster->destination-cluster";
+    let connectors = ["Source", "Checkpoint", "Heartbeat"]
+        .map(|name| format!("# connector {flow}.Mirror{name}Connector, running\n"));
+    for line in
+        connectors.iter().map(String::as_str).chain(["group.id=mirrormaker2-cluster\n", "# line 66\ntopics=.*\n"])
+    {
+        assert!(shown.contains(line), "{line}: {shown}");
+    }
+    assert_eq!(checked.status.code(), Some(1));
+    let said: serde_json::Value = serde_json::from_slice(&checked.stdout).unwrap();
+    let findings = said["findings"].as_array().unwrap();
+    let of_policy = findings.iter().find(|finding| finding["what"].as_str().unwrap().contains("source connector only"));
+    assert_eq!(of_policy.unwrap()["line"], 56, "{said}");
+    assert!(
+        findings.iter().all(|finding| finding["remedy"].as_str().is_some_and(|remedy| !remedy.is_empty())),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_log_in_json_has_an_object_a_line_and_its_errors_say_what_to_do() {
+    let file = workspace::service_dir("json-log").join("worker.properties");
+    fs::write(&file, "bootstrap.servers=127.0.0.1:1\nsession.timeout.ms=soon\n").unwrap();
+    let file = file.display().to_string();
+
+    let ended = portage(&["worker", &file, "--log-format", "json"], &[]);
+
+    assert_eq!(ended.status.code(), Some(2));
+    let log = String::from_utf8_lossy(&ended.stderr).into_owned();
+    let lines: Vec<serde_json::Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let error = lines.iter().find(|line| line["level"] == "ERROR").unwrap();
+    assert_eq!(error["file"], file.as_str());
+    let message = error["message"].as_str().unwrap();
+    assert!(message.contains("correct it and start again") && message.contains("session.timeout.ms"), "{message}");
 }
 
 #[tokio::test]

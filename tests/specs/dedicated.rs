@@ -7,7 +7,8 @@
 //!   answers nothing but what workers ask of each other, and how they are.
 //! - Three nodes with exactly-once support are one cluster: records that keep coming while nodes are killed are there once for
 //!   readers of committed records, and a topic that comes later is mirrored by those that are left.
-//! - The smallest file that makes sense does what it does under Java: heartbeats have groups of their own on either side.
+//! - The smallest file that makes sense does what it does under Java: heartbeats have groups of their own on either side. It
+//!   listens nowhere, but for monitoring where `portage.metrics.listeners` says.
 //! - A file that can't work is refused with its line, by exit code 2.
 
 use harness::{
@@ -213,7 +214,9 @@ async fn three_nodes_with_exactly_once_support_are_one_cluster() {
 #[tokio::test]
 async fn the_smallest_file_mirrors_one_way_and_beats_both_ways() {
     let pair = clusters().await;
+    let monitored = format!("127.0.0.1:{}", free_port());
     let settings = [
+        ("portage.metrics.listeners", format!("http://{monitored}")),
         ("clusters", "small-a, small-b".to_owned()),
         ("small-a.bootstrap.servers", pair.source.bootstrap()),
         ("small-b.bootstrap.servers", pair.target.bootstrap()),
@@ -248,6 +251,11 @@ async fn the_smallest_file_mirrors_one_way_and_beats_both_ways() {
         assert!(groups.iter().any(|(name, _)| name == group), "{group}: {groups:?}");
     }
     assert!(pair.source.topics().await.contains(&"mm2-configs.small-b.internal".to_owned()));
+    let monitoring = Rest::new(&monitored);
+    monitoring.get("/health").await.expect(200);
+    let metrics = monitoring.get("/small-a/small-b/metrics").await.expect_text();
+    assert!(metrics.contains("portage_mirror_records_total{"), "{metrics}");
+    assert_eq!(monitoring.get("/small-a/small-b/connectors").await.status, 404);
     assert!(!ours.process().log().contains("ERROR"), "{}", ours.process().log());
     assert_eq!(ours.process().terminate(SOON).await.code(), Some(0), "{}", ours.process().log_tail());
 }

@@ -112,6 +112,44 @@ fn reporter_panels() -> Vec<String> {
     ]
 }
 
+/// The numbers of Connect's metric groups that a source connector without transactions has, in the JMX exporter's names.
+fn connects_groups() -> Vec<String> {
+    let startup = "startup_attempts_total startup_success_total startup_failure_total startup_success_percentage \
+                   startup_failure_percentage count";
+    let groups = [
+        ("kafka_connect_worker_connector_", startup),
+        ("kafka_connect_worker_task_", startup),
+        (
+            "kafka_connect_worker_connector_",
+            "total_task_count running_task_count paused_task_count failed_task_count unassigned_task_count \
+             destroyed_task_count restarting_task_count",
+        ),
+        (
+            "kafka_connect_worker_rebalance_",
+            "epoch completed_rebalances_total rebalancing rebalance_avg_time_ms rebalance_max_time_ms \
+             time_since_last_rebalance_ms",
+        ),
+        ("kafka_connect_connector_status{", "connector="),
+        (
+            "kafka_connect_connector_task_",
+            "running_ratio pause_ratio offset_commit_max_time_ms offset_commit_avg_time_ms \
+             offset_commit_success_percentage offset_commit_failure_percentage batch_size_max batch_size_avg",
+        ),
+        (
+            "kafka_connect_source_task_",
+            "source_record_poll_total source_record_poll_rate source_record_write_total source_record_write_rate \
+             poll_batch_max_time_ms poll_batch_avg_time_ms source_record_active_count source_record_active_count_max \
+             source_record_active_count_avg",
+        ),
+        (
+            "kafka_connect_task_error_",
+            "total_record_failures total_record_errors total_records_skipped total_retries total_errors_logged \
+             last_error_timestamp",
+        ),
+    ];
+    groups.iter().flat_map(|(group, names)| names.split(' ').map(move |name| format!("{group}{name}"))).collect()
+}
+
 async fn create(rest: &Rest, name: &str, config: &Value) {
     // As Strimzi names connectors; `>` has to be escaped in a path.
     let name = format!("metered-%3Etarget.{name}");
@@ -178,6 +216,13 @@ async fn prometheus_has_data_for_every_panel_of_strimzi_s_dashboards() {
     prometheus.gets("sum(rate(portage_mirror_bytes_total[5m])) >= 0").await;
     prometheus.gets("portage_rebalances_total > 0").await;
 
+    eventually("every metric of Connect's groups is there", SOON, async || {
+        let text = worker.rest().get("/metrics?profile=strimzi-jmx").await.expect_text();
+        let has = |name: &str| text.lines().any(|line| line.starts_with(name) && !line.ends_with("NaN"));
+        let missing: Vec<String> = connects_groups().into_iter().filter(|name| !has(name)).collect();
+        if missing.is_empty() { Ok(()) } else { Err(format!("{missing:?}")) }
+    })
+    .await;
     check_metrics(&worker.rest().get("/metrics?profile=native").await.expect_text());
 }
 

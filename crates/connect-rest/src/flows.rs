@@ -35,7 +35,8 @@ pub fn flow_path(source: &str, target: &str) -> String {
 
 pub(crate) fn router(flows: FlowServices, options: &RestOptions, scheme: &'static str) -> TrimmedRouter {
     let watched = |route: &&Route| [HEALTH, "/metrics"].contains(&route.path);
-    let routes: Vec<&'static Route> = ROUTES.iter().filter(|route| route.internal || watched(route)).collect();
+    let routes = ROUTES.iter().filter(|route| route.internal || watched(route));
+    let routes: Vec<&'static Route> = routes.filter(|route| options.surface.has(route.path)).collect();
     let flows = flows.into_iter().map(|(flow, service)| (flow, router_of(service, options.clone(), scheme, &routes)));
     let flows: Arc<BTreeMap<_, _>> = Arc::new(flows.collect());
     TrimmedRouter::new(Router::new().fallback(move |request: Request<Body>| {

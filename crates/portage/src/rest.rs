@@ -55,10 +55,17 @@ pub(crate) async fn listen(mut config: WorkerConfig) -> Result<(WorkerConfig, Ve
             servers.push(bind(&config, &listener, ADMIN, options.clone()).await?);
         }
     }
+    servers.extend(listen_for_monitoring(&config).await?);
+    Ok((config, servers))
+}
+
+/// Binds `portage.metrics.listeners`.
+pub(crate) async fn listen_for_monitoring(config: &WorkerConfig) -> Result<Vec<Server>, NotServed> {
+    let mut servers = Vec::new();
     for listener in config.metrics_listeners().map_err(|error| unusable(error.to_string()))? {
         servers.push(bind_metrics(&listener).await?);
     }
-    Ok((config, servers))
+    Ok(servers)
 }
 
 /// A port that monitoring may reach where the REST API is closed, such as the 9404 that Strimzi's pod monitors ask.

@@ -139,7 +139,7 @@ async fn stop(worker: &RunningWorker, serving: Serving) -> u8 {
         Ok(()) => exit::OK,
         Err(error) => {
             error!(
-                "the worker did not stop in order; nothing is lost, but records may repeat after its next start: {error}"
+                "the worker did not stop in order; start it again when you want: nothing is lost, but records may repeat: {error}"
             );
             exit::FAILED
         }

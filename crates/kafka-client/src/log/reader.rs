@@ -105,7 +105,7 @@ impl Reader {
                 error!(
                     topic,
                     partition,
-                    "topic was deleted and created again; what was known from it is kept until it is overwritten"
+                    "topic was deleted and created again; write anew what it held before this process ends, which still knows it"
                 );
                 self.fetcher.seek(tp, Position::earliest());
             }

@@ -29,7 +29,7 @@ use crate::config;
 use crate::exit;
 use crate::peers::{NoPeers, Peers};
 use crate::plugins::plugins;
-use crate::rest::{listen, peer_tls};
+use crate::rest::{listen, listen_for_monitoring, peer_tls};
 use crate::signals::Signals;
 use load::{Front, Mirroring, Options};
 
@@ -142,7 +142,10 @@ async fn front(
     configs: &mut Vec<(&Flow, WorkerConfig)>,
 ) -> Result<(Vec<Server>, Option<Node>), (u8, String)> {
     match &mirroring.front {
-        Front::Nothing => Ok((Vec::new(), None)),
+        Front::Nothing => match configs.first() {
+            Some((_, config)) => Ok((listen_for_monitoring(config).await?, None)),
+            None => Ok((Vec::new(), None)),
+        },
         Front::Internal(rest) => {
             let Some((flow, _)) = configs.first() else { return Ok((Vec::new(), None)) };
             let mut properties = flow.worker.to_config();
@@ -233,7 +236,7 @@ impl Running {
             if let Err(error) = end {
                 error!(
                     flow,
-                    "the worker did not stop in order; nothing is lost, but records may repeat after its next start: {error}"
+                    "the worker did not stop in order; start it again when you want: nothing is lost, but records may repeat: {error}"
                 );
                 code = exit::FAILED;
             }
