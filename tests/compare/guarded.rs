@@ -1,11 +1,14 @@
-//! Workers that are guarded, Java's and ours: basic auth by file, CORS, headers of answers, no `/admin`.
+//! Workers that are guarded, Java's and ours: basic auth by file, CORS, headers of answers, no `/admin`, no topics remembered, few
+//! client settings allowed to connectors; and both have exactly-once support.
 
 use std::time::Duration;
 
 use harness::{Rest, Runtime, Worker, WorkerConfig, clusters, eventually, workspace};
 
-use crate::Report;
-use crate::script::{Ask, ask, send};
+use serde_json::json;
+
+use crate::script::{Ask, Topics, ask, send};
+use crate::{Report, mirror};
 
 const ORIGIN: &str = "https://console.example";
 
@@ -15,7 +18,9 @@ pub(crate) async fn compare(report: &mut Report) {
         report.compare(&ask, java.rest(), ours.rest()).await;
     }
     let (known_java, known_ours) = (known(java.rest()), known(ours.rest()));
-    for ask in authenticated() {
+    let pair = clusters().await;
+    let topics = Topics { source: pair.source.bootstrap(), target: pair.target.bootstrap() };
+    for ask in authenticated().into_iter().chain(restricted(&topics)) {
         report.compare(&ask, &known_java, &known_ours).await;
     }
     tokio::join!(java.stop(), ours.stop());
@@ -41,6 +46,9 @@ async fn start(runtime: Runtime, group: &str) -> Worker {
         .with("access.control.allow.methods", "GET,PUT")
         .with("response.http.headers.config", "set X-Frame-Options:DENY, \"add Cache-Control:no-cache, no-store\"")
         .with("admin.listeners", "")
+        .with("topic.tracking.enable", "false")
+        .with("connector.client.config.override.policy", "Principal")
+        .with("exactly.once.source.support", "enabled")
         // Java's launcher reads the one, our worker the other.
         .with_env("JDK_JAVA_OPTIONS", &option)
         .with_env("KAFKA_OPTS", &format!("-Xmx1g {option}"))
@@ -104,4 +112,31 @@ fn authenticated() -> Vec<Ask> {
         preflight(ORIGIN, "GET").header("Access-Control-Request-Headers", "content-type, authorization"),
         preflight("https://evil.example", "PUT"),
     ]
+}
+
+/// What this worker allows and what it does not.
+fn restricted(topics: &Topics) -> Vec<Ask> {
+    let class = "org.apache.kafka.connect.mirror.MirrorSourceConnector";
+    let mut asks = vec![ask("GET", "/connectors/x/topics"), ask("PUT", "/connectors/x/topics/reset")];
+    for changes in [
+        json!({"exactly.once.support": "required"}),
+        json!({"exactly.once.support": "required", "source.consumer.isolation.level": "read_committed"}),
+        json!({"exactly.once.support": "REQUIRED", "consumer.isolation.level": "read_committed"}),
+        json!({"transaction.boundary": "connector"}),
+        json!({"transaction.boundary": "interval", "transaction.boundary.interval.ms": "-1"}),
+        json!({"transaction.boundary": "Interval", "transaction.boundary.interval.ms": "100"}),
+        json!({"offsets.storage.topic": ""}),
+        json!({"producer.override.linger.ms": "5"}),
+        json!({"producer.override.sasl.jaas.config": "x", "producer.override.security.protocol": "PLAINTEXT"}),
+        json!({"admin.override.client.id": "x", "consumer.override.client.id": "x"}),
+    ] {
+        let mut config = mirror(topics);
+        config["name"] = json!("a");
+        for (key, value) in changes.as_object().into_iter().flatten() {
+            config[key] = value.clone();
+        }
+        let path = format!("/connector-plugins/{class}/config/validate");
+        asks.push(send("PUT", &path, &config).note(&changes));
+    }
+    asks
 }

@@ -138,6 +138,16 @@ pub(super) fn refused_configs(topics: &Topics) -> Vec<Ask> {
     ]
 }
 
+/// A config with one transform, of these keys.
+fn transform(class: &str, keys: Value) -> Value {
+    let class = format!("org.apache.kafka.connect.transforms.{class}");
+    let mut config = json!({"name": "a", "transforms": "t", "transforms.t.type": class});
+    for (key, value) in keys.as_object().into_iter().flatten() {
+        config[format!("transforms.t.{key}")] = value.clone();
+    }
+    config
+}
+
 /// Configs of what happens to records on their way.
 fn path_configs() -> Vec<Value> {
     let transforms = "org.apache.kafka.connect.transforms";
@@ -157,6 +167,26 @@ fn path_configs() -> Vec<Value> {
                "predicates": "p", "predicates.p.type": matches, "predicates.p.pattern": "x.*"}),
         json!({"name": "a", "transforms": "t", "transforms.t.type": format!("{transforms}.Filter"),
                "transforms.t.negate": "true"}),
+        transform("ExtractField$Value", json!({"field": "a.b", "field.syntax.version": "v2"})),
+        transform("ExtractField$Value", json!({"field": "a.`b", "field.syntax.version": "V2"})),
+        transform("ExtractField$Value", json!({"field": "a", "field.syntax.version": "V3"})),
+        transform("Cast$Value", json!({"spec": "a:int8,b:string"})),
+        transform("Cast$Value", json!({"spec": "a:int9"})),
+        transform("Cast$Value", json!({})),
+        transform("TimestampConverter$Value", json!({"target.type": "moment"})),
+        transform("TimestampConverter$Value", json!({"target.type": "string"})),
+        transform("TimestampConverter$Value", json!({"target.type": "unix", "unix.precision": "weeks"})),
+        transform("ReplaceField$Value", json!({"renames": "a"})),
+        transform("ReplaceField$Value", json!({"renames": "a:b", "exclude": "c"})),
+        transform("MaskField$Value", json!({"fields": ""})),
+        transform("MaskField$Value", json!({"fields": "a", "replacement": ""})),
+        transform("InsertField$Value", json!({})),
+        transform("InsertField$Value", json!({"static.field": "a"})),
+        transform("HoistField$Key", json!({})),
+        transform("SetSchemaMetadata$Value", json!({"schema.version": "one"})),
+        transform("TimestampRouter", json!({"timestamp.format": "yyyy", "topic.format": ""})),
+        transform("DropHeaders", json!({"headers": ""})),
+        transform("Flatten$Value", json!({"delimiter": "_"})),
         json!({"name": "a", "predicates": "p", "predicates.p.type": matches}),
         json!({"name": "a", "predicates": "p", "predicates.p.type": "Nope"}),
         json!({"name": "a", "predicates": "p,p"}),

@@ -51,18 +51,48 @@ pub(super) fn life(topics: &Topics) -> Vec<Ask> {
         ask("PUT", "/connectors/m/pause"),
         ask("GET", "/connectors/m/status").until(two("PAUSED")),
         ask("PUT", "/connectors/m/pause"),
+        send("PATCH", "/connectors/m/offsets", offset("compared", 0, 1)),
+        ask("DELETE", "/connectors/m/offsets"),
+        ask("GET", "/connectors?expand=status"),
+        send("PATCH", "/connectors/m/config", json!({"flag": true})),
+        ask("GET", "/connectors/m/status").until(two("PAUSED")),
+        ask("GET", "/connectors/m/config"),
+        send("PATCH", "/connectors/m/config", json!({"flag": false})),
+        ask("GET", "/connectors/m/status").until(two("PAUSED")),
+        ask("POST", "/connectors/m/tasks/0/restart"),
+        ask("GET", "/connectors/m/status").until(two("PAUSED")),
         ask("POST", "/connectors/m/restart?includeTasks=true"),
         ask("GET", "/connectors/m/status").until(two("PAUSED")),
         ask("PUT", "/connectors/m/resume"),
         ask("GET", "/connectors/m/status").until(two("RUNNING")),
         ask("PUT", "/connectors/m/resume/"),
         ask("PUT", "/connectors/m/stop"),
-        ask("GET", "/connectors/m/status").until(|answer| in_state(answer, "STOPPED", 0)),
+        stopped(),
         ask("GET", "/connectors/m"),
         ask("GET", "/connectors/m/tasks"),
         ask("PUT", "/connectors/m/stop"),
         ask("POST", "/connectors/m/tasks/0/restart"),
+        ask("GET", "/connectors/m/tasks/0/status").until(|answer| answer.status == 404),
+        ask("GET", "/connectors?expand=status&expand=info"),
+        ask("POST", "/connectors/m/restart?includeTasks=true&onlyFailed=true"),
+        ask("POST", "/connectors/m/restart"),
+        stopped(),
+        send("PUT", "/connectors/m/config", changed(config.clone(), json!({"tasks.max": 1, "flag": false}))),
+        ask("GET", "/connectors/m/tasks"),
+        stopped(),
+        send("PUT", "/connectors/m/config", changed(config, json!({"more": 1.5, "flag": false}))),
+        stopped(),
+        // From stopped to paused: it has tasks again only when it is resumed.
+        ask("PUT", "/connectors/m/pause"),
+        ask("GET", "/connectors/m/status").until(|answer| in_state(answer, "PAUSED", 0)),
+        ask("GET", "/connectors/m/tasks"),
+        ask("PUT", "/connectors/m/stop"),
+        stopped(),
     ]
+}
+
+fn stopped() -> Ask {
+    ask("GET", "/connectors/m/status").until(|answer| in_state(answer, "STOPPED", 0))
 }
 
 pub(super) fn offsets() -> Vec<Ask> {

@@ -38,7 +38,7 @@ impl Ask {
         format!("{} {}{headers}{body}", self.method, self.path)
     }
 
-    fn note(mut self, note: &Value) -> Self {
+    pub(crate) fn note(mut self, note: &Value) -> Self {
         self.note = Some(note.to_string());
         self
     }
