@@ -15,10 +15,10 @@ use harness::{
     Acl, GroupOffset, KafkaCluster, Listener, Pair, Rest, Runtime, Sasl, USER, WorkerConfig, clusters, eventually,
     secured_cluster,
 };
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::task::JoinSet;
 
-use crate::lifecycle::{self, SOON, worker, write};
+use crate::lifecycle::{self, Config, SOON, worker, write};
 
 const KIP_848: [(&str, &str); 1] = [("group.protocol", "consumer")];
 const NEVER_COMMITS: [(&str, &str); 1] = [("enable.auto.commit", "false")];
@@ -30,33 +30,17 @@ async fn flow(rest: &Rest, pair: &Pair, name: &str) {
     }
 }
 
-async fn start(rest: &Rest, kind: &str, name: &str, mut config: Value) {
-    config["connector.class"] = json!(format!("org.apache.kafka.connect.mirror.Mirror{kind}Connector"));
-    let connector = format!("{name}-{kind}");
-    rest.put_connector(&connector, &config).await;
-    lifecycle::runs(rest, &connector).await;
+async fn start(rest: &Rest, kind: &str, name: &str, config: Config) {
+    let class = format!("org.apache.kafka.connect.mirror.Mirror{kind}Connector");
+    lifecycle::run(rest, &format!("{name}-{kind}"), &config.with("connector.class", &class)).await;
 }
 
-fn config(name: &str, source: &KafkaCluster, target: &KafkaCluster) -> Value {
-    json!({
-        "source.cluster.alias": name,
-        "target.cluster.alias": "target",
-        "source.cluster.bootstrap.servers": source.bootstrap(),
-        "target.cluster.bootstrap.servers": target.bootstrap(),
-        "topics": format!("{name}-.*"),
-        "groups": format!("{name}-.*"),
-        "groups.exclude": ".*-excluded",
-        "replication.factor": "1",
-        "offset-syncs.topic.location": "target",
-        "offset-syncs.topic.replication.factor": "1",
-        "checkpoints.topic.replication.factor": "1",
-        "heartbeats.replication.enabled": "false",
-        "sync.topic.acls.enabled": "false",
-        "refresh.groups.interval.seconds": "1",
-        "emit.checkpoints.interval.seconds": "1",
-        "sync.group.offsets.enabled": "true",
-        "sync.group.offsets.interval.seconds": "1",
-    })
+fn config(name: &str, source: &KafkaCluster, target: &KafkaCluster) -> Config {
+    Config::flow("Source", (name, source), ("target", target))
+        .prompt()
+        .with("topics", &format!("{name}-.*"))
+        .with("groups", &format!("{name}-.*"))
+        .with("groups.exclude", ".*-excluded")
 }
 
 /// Waits until `/metrics` has a line of this metric with all of these labels.
@@ -149,7 +133,7 @@ async fn a_group_that_may_not_be_read_is_named_and_one_whose_topic_is_not_mirror
         .await;
     let mut config = config(name, secured, &pair.target);
     for (key, value) in secured.sasl_client(Listener::SaslPlaintext, &Sasl::all()[0]) {
-        config[format!("source.cluster.{key}")] = json!(value);
+        config = config.with(&format!("source.cluster.{key}"), &value);
     }
 
     start(rest, "Checkpoint", name, config.clone()).await;
@@ -207,8 +191,7 @@ async fn a_reader_at_the_end_is_followed_long_before_source_offsets_are_stored()
     let stored = stored.iter().filter(|read| read.text().contains("topicId")).count();
     assert_eq!(stored, 0, "the worker has stored source offsets already");
 
-    let mut beside = config(name, &pair.source, &pair.target);
-    beside["groups"] = json!(other);
+    let beside = config(name, &pair.source, &pair.target).with("groups", other);
     commit(other, 1).await;
     start(rest, "Checkpoint", other, beside).await;
     reaches(other, 1).await;

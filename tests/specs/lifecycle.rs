@@ -42,6 +42,34 @@ impl Config {
         }))
     }
 
+    /// A mirror connector (`Source`, `Checkpoint`, `Heartbeat`) of a flow between clusters and their aliases, each of one broker.
+    pub(crate) fn flow(kind: &str, from: (&str, &KafkaCluster), to: (&str, &KafkaCluster)) -> Self {
+        Self(json!({
+            "connector.class": format!("org.apache.kafka.connect.mirror.Mirror{kind}Connector"),
+            "source.cluster.alias": from.0,
+            "target.cluster.alias": to.0,
+            "source.cluster.bootstrap.servers": from.1.bootstrap(),
+            "target.cluster.bootstrap.servers": to.1.bootstrap(),
+            "replication.factor": "1",
+            "offset-syncs.topic.replication.factor": "1",
+            "checkpoints.topic.replication.factor": "1",
+            "heartbeats.topic.replication.factor": "1",
+            "heartbeats.replication.enabled": "false",
+        }))
+    }
+
+    /// With intervals of a second, offset syncs on the target, and groups that follow.
+    #[must_use]
+    pub(crate) fn prompt(self) -> Self {
+        self.with("offset-syncs.topic.location", "target")
+            .with("refresh.topics.interval.seconds", "1")
+            .with("refresh.groups.interval.seconds", "1")
+            .with("emit.checkpoints.interval.seconds", "1")
+            .with("sync.group.offsets.enabled", "true")
+            .with("sync.group.offsets.interval.seconds", "1")
+            .with("sync.topic.acls.enabled", "false")
+    }
+
     /// Heartbeats of a flow from `alias` into `target`.
     pub(crate) fn heartbeat(alias: &str, target: &KafkaCluster) -> Self {
         Self(json!({

@@ -4,15 +4,18 @@
 //!   what is there twice are records behind the last stored offset, and only those.
 //! - A worker that was told to stop ends with exit code 0, has stored all that it has written, leaves statuses that say
 //!   UNASSIGNED, and goes on without a repetition.
-//! - A source broker that dies and comes back is ridden out: no task fails, everything arrives, nothing twice.
+//! - A source broker that hangs, and one that dies, and comes back is ridden out: no task fails, the status says what is not
+//!   served as long as it is so, everything arrives, nothing twice.
 //! - So is a target broker that dies and comes back within the worker's session, although it holds the worker's storage
 //!   topics and its group.
 //! - Leaders that move, of the source's partition as of the target's, change nothing.
 
 use harness::{KafkaCluster, Runtime, WorkerConfig, clusters, eventually, lab};
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::lifecycle::{Config, Runs, SOON, Stream, arrive, end_offset, run, runs, stop, stored_offset, stored_states};
+use crate::lifecycle::{
+    Config, Runs, SOON, Stream, arrive, end_offset, run, runs, shows, stop, stored_offset, stored_states,
+};
 
 /// Waits until the target has some records more of a topic than now: the mirror is in the middle of its work.
 async fn flows(target: &KafkaCluster, topic: &str) {
@@ -78,14 +81,27 @@ async fn a_worker_that_was_told_to_stop_goes_on_without_a_repetition() {
 }
 
 #[tokio::test]
-async fn a_source_broker_that_dies_is_ridden_out() {
+async fn a_source_broker_that_hangs_and_dies_is_ridden_out() {
     let (lab, pair) = (lab().await, clusters().await);
     let source = lab.cluster("dying-source").start().await;
     source.create_topic("orders", 1).await;
     let worker = WorkerConfig::new(&pair.target, "source-dies").start(Runtime::Portage).await;
-    run(worker.rest(), "source-dies", &Config::mirror("source-dies", &source, &pair.target, "orders")).await;
+    let mirror = Config::mirror("source-dies", &source, &pair.target, "orders");
+    run(worker.rest(), "source-dies", &mirror.with("source.consumer.request.timeout.ms", "1000")).await;
     let stream = Stream::start(&source, "orders").await;
     flows(&pair.target, "source-dies.orders").await;
+
+    // Connections stay open, and nothing answers.
+    source.broker(1).freeze();
+    let not_served = |status: &Value| {
+        let task = &status["tasks"][0];
+        task["state"] == "RUNNING" && task["trace"].as_str().is_some_and(|said| said.contains("does not serve it"))
+    };
+    shows(worker.rest(), "/connectors/source-dies/status", "what is not served", not_served).await;
+    source.broker(1).thaw();
+    flows(&pair.target, "source-dies.orders").await;
+    let served = |status: &Value| status["tasks"][0]["trace"].is_null();
+    shows(worker.rest(), "/connectors/source-dies/status", "nothing any more", served).await;
 
     source.broker(1).kill();
     source.broker(1).start().await;

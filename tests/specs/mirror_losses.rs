@@ -21,6 +21,7 @@ use harness::{Consumed, KafkaCluster, Runtime, Worker, WorkerConfig, clusters, e
 use serde_json::{Value, json};
 
 use crate::delivery::named;
+use crate::lifecycle::Config;
 
 pub(crate) const SOON: Duration = Duration::from_secs(60);
 const RECREATED: &str = "was deleted and created again";
@@ -33,23 +34,15 @@ pub(crate) async fn start(worker: &Worker, source: &KafkaCluster, name: &str, se
 
 async fn put(worker: &Worker, source: &KafkaCluster, name: &str, settings: &[(&str, &str)]) {
     let target = &clusters().await.target;
-    let mut config = json!({
-        "connector.class": "org.apache.kafka.connect.mirror.MirrorSourceConnector",
-        "source.cluster.alias": name,
-        "source.cluster.bootstrap.servers": source.bootstrap(),
-        "target.cluster.bootstrap.servers": target.bootstrap(),
-        "topics": format!("{name}-.*"),
-        "replication.factor": "1",
-        "offset-syncs.topic.replication.factor": "1",
-        "refresh.topics.interval.seconds": "1",
-        "heartbeats.replication.enabled": "false",
-        "source.consumer.isolation.level": "read_committed",
-        "source.consumer.metadata.max.age.ms": "1000",
-    });
+    let mut config = Config::flow("Source", (name, source), ("target", target))
+        .with("topics", &format!("{name}-.*"))
+        .with("refresh.topics.interval.seconds", "1")
+        .with("source.consumer.isolation.level", "read_committed")
+        .with("source.consumer.metadata.max.age.ms", "1000");
     for (key, value) in settings {
-        config[key] = json!(value);
+        config = config.with(key, value);
     }
-    worker.rest().put_connector(name, &config).await;
+    worker.rest().put_connector(name, config.json()).await;
 }
 
 async fn runs(worker: &Worker, name: &str) {

@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
 use crate::delivery::{named, texts, worker};
+use crate::lifecycle::Config;
 
 const SOON: Duration = Duration::from_secs(60);
 
@@ -29,21 +30,11 @@ async fn worker_at_source() -> &'static Worker {
 
 /// A flow from the cluster `from` to the one beside the worker.
 async fn flow(worker: &Worker, from: (&str, &KafkaCluster), to: (&str, &KafkaCluster), settings: &[(&str, &str)]) {
-    let mut config = json!({
-        "connector.class": "org.apache.kafka.connect.mirror.MirrorSourceConnector",
-        "source.cluster.alias": from.0,
-        "target.cluster.alias": to.0,
-        "source.cluster.bootstrap.servers": from.1.bootstrap(),
-        "target.cluster.bootstrap.servers": to.1.bootstrap(),
-        "replication.factor": "1",
-        "offset-syncs.topic.replication.factor": "1",
-        "refresh.topics.interval.seconds": "1",
-        "heartbeats.replication.enabled": "false",
-    });
+    let mut config = Config::flow("Source", from, to).with("refresh.topics.interval.seconds", "1");
     for (key, value) in settings {
-        config[key] = json!(value);
+        config = config.with(key, value);
     }
-    worker.rest().put_connector(&name(from.0, to.0), &config).await;
+    worker.rest().put_connector(&name(from.0, to.0), config.json()).await;
 }
 
 fn name(from: &str, to: &str) -> String {
@@ -110,14 +101,8 @@ async fn three_clusters_fan_in_and_out_and_heartbeats_tell_the_path() {
     }
     let at_c = WorkerConfig::new(&third, "tri").with("offset.flush.interval.ms", "300").start(Runtime::Portage).await;
     let at_b = worker().await;
-    let heartbeat = json!({
-        "connector.class": "org.apache.kafka.connect.mirror.MirrorHeartbeatConnector",
-        "source.cluster.alias": a.0,
-        "target.cluster.alias": b.0,
-        "target.cluster.bootstrap.servers": b.1.bootstrap(),
-        "heartbeats.topic.replication.factor": "1",
-    });
-    at_b.rest().put_connector("tri-heartbeat", &heartbeat).await;
+    let heartbeat = Config::flow("Heartbeat", a, b);
+    at_b.rest().put_connector("tri-heartbeat", heartbeat.json()).await;
     let at_source = ("offset-syncs.topic.location", "source");
 
     let orders = ("topics", "tri-orders");
@@ -153,22 +138,13 @@ async fn three_clusters_fan_in_and_out_and_heartbeats_tell_the_path() {
         topics_with(c.1, "offset-syncs").await.into_iter().filter(|topic| topic.contains("tri-a")).collect();
     assert!(internal.is_empty(), "{internal:?}");
     a.1.set_group_offsets("tri-group", &[GroupOffset::new("tri-orders", 0, 3)]).await;
-    let checkpoint = json!({
-        "connector.class": "org.apache.kafka.connect.mirror.MirrorCheckpointConnector",
-        "source.cluster.alias": a.0,
-        "target.cluster.alias": c.0,
-        "source.cluster.bootstrap.servers": a.1.bootstrap(),
-        "target.cluster.bootstrap.servers": c.1.bootstrap(),
-        "groups": "tri-group",
-        "topics": "tri-orders",
-        "offset-syncs.topic.location": "source",
-        "portage.offset.translation": "mm2",
-        "checkpoints.topic.replication.factor": "1",
-        "emit.checkpoints.interval.seconds": "1",
-        "sync.group.offsets.enabled": "true",
-        "sync.group.offsets.interval.seconds": "1",
-    });
-    at_c.rest().put_connector("tri-checkpoint", &checkpoint).await;
+    let checkpoint = Config::flow("Checkpoint", a, c)
+        .prompt()
+        .with("groups", "tri-group")
+        .with("topics", "tri-orders")
+        .with("offset-syncs.topic.location", "source")
+        .with("portage.offset.translation", "mm2");
+    at_c.rest().put_connector("tri-checkpoint", checkpoint.json()).await;
     eventually("the group is translated by the syncs on the source", SOON, async || {
         match c.1.group_offset("tri-group", "tri-a.tri-orders", 0).await {
             Some(3) => Ok(()),

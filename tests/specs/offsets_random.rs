@@ -13,10 +13,9 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use harness::{GroupOffset, KafkaCluster, Pair, Rest, Runtime, WorkerConfig, clusters, eventually};
 use mirror::{OffsetSync, OffsetSyncStore, TopicPartition};
-use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use crate::lifecycle::{SOON, runs};
+use crate::lifecycle::{Config, SOON, runs};
 use crate::mess::{DROP, Mess, Numbered, Place, by_offset, index};
 
 const PREFIX: &str = "random";
@@ -52,45 +51,25 @@ impl Flow {
         format!("{}.{PREFIX}-{name}", self.alias)
     }
 
-    fn config(self, pair: &Pair, kind: &str) -> Value {
-        let mut config = json!({
-            "connector.class": format!("org.apache.kafka.connect.mirror.Mirror{kind}Connector"),
-            "source.cluster.alias": self.alias,
-            "target.cluster.alias": "target",
-            "source.cluster.bootstrap.servers": pair.source.bootstrap(),
-            "target.cluster.bootstrap.servers": pair.target.bootstrap(),
-            "topics": format!("{PREFIX}-.*"),
-            "groups": format!("{PREFIX}-.*"),
-            "replication.factor": "1",
-            "offset-syncs.topic.location": "target",
-            "offset-syncs.topic.replication.factor": "1",
-            "checkpoints.topic.replication.factor": "1",
-            "heartbeats.replication.enabled": "false",
-            "sync.topic.acls.enabled": "false",
-            "refresh.groups.interval.seconds": "1",
-            "emit.checkpoints.interval.seconds": "1",
-            "sync.group.offsets.enabled": "true",
-            "sync.group.offsets.interval.seconds": "1",
-        });
-        let more = match (kind, self.filters) {
-            ("Source", true) => json!({
-                "transforms": "filter",
-                "transforms.filter.type": "org.apache.kafka.connect.transforms.Filter",
-                "transforms.filter.predicate": "marked",
-                "predicates": "marked",
-                "predicates.marked.type": "org.apache.kafka.connect.transforms.predicates.HasHeaderKey",
-                "predicates.marked.name": DROP,
-            }),
-            ("Source", false) => json!({"source.consumer.isolation.level": "read_committed"}),
-            _ => json!({}),
-        };
-        config.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-        config
+    fn config(self, pair: &Pair, kind: &str) -> Config {
+        let config = Config::flow(kind, (self.alias, &pair.source), ("target", &pair.target)).prompt();
+        let config = config.with("topics", &format!("{PREFIX}-.*")).with("groups", &format!("{PREFIX}-.*"));
+        match (kind, self.filters) {
+            ("Source", true) => config
+                .with("transforms", "filter")
+                .with("transforms.filter.type", "org.apache.kafka.connect.transforms.Filter")
+                .with("transforms.filter.predicate", "marked")
+                .with("predicates", "marked")
+                .with("predicates.marked.type", "org.apache.kafka.connect.transforms.predicates.HasHeaderKey")
+                .with("predicates.marked.name", DROP),
+            ("Source", false) => config.with("source.consumer.isolation.level", "read_committed"),
+            _ => config,
+        }
     }
 
     async fn start(self, rest: &Rest, pair: &Pair) {
         for kind in ["Source", "Checkpoint"] {
-            rest.put_connector(&format!("{}-{kind}", self.alias), &self.config(pair, kind)).await;
+            rest.put_connector(&format!("{}-{kind}", self.alias), self.config(pair, kind).json()).await;
         }
         self.runs(rest).await;
     }
