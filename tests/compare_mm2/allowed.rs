@@ -38,6 +38,11 @@ pub(crate) const ALLOWED: &[Allowance] = &[
     },
     Allowance { at: "acl Acl { principal: \"User:cart\"", if_so: only_ours, why: "Java leaves out prefixed rules" },
     Allowance { at: "topic portage-offset-runs.", if_so: only_ours, why: "our own topic: exact offset runs" },
+    Allowance {
+        at: "topic portage-copied-configs.",
+        if_so: only_ours,
+        why: "our own topic: which configs were copied",
+    },
     Allowance { at: "checkpoint with,comma", if_so: only_ours, why: "Java loses groups with a comma in the id" },
     Allowance { at: "group with,comma", if_so: only_ours, why: "Java loses groups with a comma in the id" },
     Allowance {

@@ -1,6 +1,7 @@
 //! What a topic is, its remote topic stays: configs and ACLs after creation.
 //!
-//! - A config that is set, changed or taken away at the source is so on the target an interval later; excluded ones are not.
+//! - A config that is set, changed or taken away at the source is so on the target an interval later; excluded ones are not. So it is
+//!   with one that is taken away while the connector is stopped.
 //! - An override that only the target has is left alone, and so is a value that somebody has put back; the connector's status
 //!   names both.
 //! - With `use.defaults.from=source`, what is default at the source is set on the target.
@@ -14,6 +15,7 @@ use std::collections::BTreeSet;
 use harness::{Acl, KafkaCluster, Listener, Properties, Sasl, USER, clusters, eventually, secured_cluster};
 
 use crate::delivery::{ARRIVES, Flow, worker};
+use crate::lifecycle::all_in_state;
 
 const SECOND: &str = "1";
 
@@ -79,6 +81,19 @@ async fn configs_follow_the_source_and_what_only_the_target_has_stays() {
     pair.source.set_topic_config(topic, &[("retention.ms", Some("4000000"))]).await;
     let left = [("cleanup.policy", "compact"), ("max.message.bytes", "2000000"), ("retention.ms", "4000000")];
     configs_become(&pair.target, &remote, &left).await;
+
+    let rest = worker().await.rest();
+    eventually("what was copied is noted", ARRIVES, async || {
+        let noted = pair.target.consume("portage-copied-configs.step-configs-flow.internal").await;
+        let last = noted.last().map(|read| read.text()).unwrap_or_default();
+        if last.contains("cleanup.policy") && last.contains("retention.ms") { Ok(()) } else { Err(last) }
+    })
+    .await;
+    rest.put("/connectors/step-configs-flow/stop", &serde_json::Value::Null).await;
+    all_in_state(rest, "step-configs-flow", "STOPPED", 0).await;
+    pair.source.set_topic_config(topic, &[("retention.ms", None)]).await;
+    rest.put("/connectors/step-configs-flow/resume", &serde_json::Value::Null).await;
+    configs_become(&pair.target, &remote, &[("cleanup.policy", "compact"), ("max.message.bytes", "2000000")]).await;
 }
 
 #[tokio::test]

@@ -16,6 +16,7 @@ use tokio::time::{Interval, MissedTickBehavior};
 use tracing::{info, warn};
 
 use crate::clients;
+use crate::copied_configs::CopiedConfigs;
 use crate::findings::Findings;
 use crate::flow::{Flow, Look};
 use crate::internal_topics;
@@ -95,7 +96,7 @@ impl MirrorSourceConnector {
         Ok(connector)
     }
 
-    /// The topics for what consumer groups need: offset syncs and offset runs.
+    /// The topics for what consumer groups need, offset syncs and offset runs, and for the connector's own memory.
     async fn create_internal_topics(&self, replication_factor: i64) -> Result<(), ConnectError> {
         let selection = &self.flow.selection;
         if let Some(syncs) = SyncsTopic::of(&self.config, &selection.policy) {
@@ -104,6 +105,10 @@ impl MirrorSourceConnector {
         }
         let runs = ReplicationPolicy::offset_runs_topic(&selection.source_alias);
         internal_topics::create(&self.flow.target, &runs, replication_factor).await;
+        if self.sync_configs.is_some() {
+            let copied = ReplicationPolicy::copied_configs_topic(&selection.source_alias);
+            internal_topics::create(&self.flow.target, &copied, replication_factor).await;
+        }
         Ok(())
     }
 
@@ -143,9 +148,19 @@ impl MirrorSourceConnector {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    async fn sync_configs(&self, configs: &mut ConfigSync, copied: &mut CopiedConfigs) -> Result<Findings, SyncError> {
+        if let Some(names) = copied.recall(&self.config).await {
+            configs.remember(names);
+        }
+        let findings = configs.sync(&self.flow, &self.topics()).await?;
+        copied.note(&self.config, configs.own()).await;
+        Ok(findings)
+    }
+
     /// Keeps topics, configs and ACLs in step, each in its own interval; new topics get the latter two at once.
     async fn keep_in_step(&self, mut acls: AclSync) {
         let mut configs = ConfigSync::default();
+        let mut copied = CopiedConfigs::new(&self.config, &self.flow.selection.source_alias);
         let mut report = Report::new(Arc::clone(&self.context));
         report.update(Subject::Topics, &self.found);
         let [mut refresh_due, mut configs_due, mut acls_due] =
@@ -176,7 +191,7 @@ impl MirrorSourceConnector {
                         warn!(%error, "topics could not be refreshed; trying again after refresh.topics.interval.seconds");
                     }
                 },
-                () = tick(&mut configs_due) => match configs.sync(&self.flow, &self.topics()).await {
+                () = tick(&mut configs_due) => match self.sync_configs(&mut configs, &mut copied).await {
                     Ok(findings) => report.update(Subject::Configs, &findings),
                     Err(error @ SyncError::TooOld) => {
                         self.context.raise_error(ConnectError::fatal(error.to_string()));

@@ -8,12 +8,13 @@
 //! | `flow` | looks at both clusters, creates what the target lacks |
 //! | `provenance` | tells which topics have come from the target under their own names |
 //! | `topic_configs`, `topic_acls` | keep configs and ACLs in step |
+//! | `copied_configs` | which configs were copied, kept over lives of the connector |
 //! | [`findings`], `report` | what is not in step, for log and status |
 //! | `task` | fetches, hands out batches, keeps positions (`task::start`: how it begins; `task::loss`: what it does about losses) |
 //! | [`partition_runs`] | what a task knows of where one partition's records are on the target (pure) |
 //! | `offset_runs`, `runs_writer` | the topic of offset runs: read at the start, written as runs become known |
 //! | `syncs` | offset syncs on their way to their topic |
-//! | `internal_topics` | creates these two topics |
+//! | `internal_topics` | creates these topics |
 //! | [`numbers`] | what is shown of each partition: MirrorMaker 2's metrics, and the lag |
 //! | [`throttle`] | how fast a task may read (pure) |
 //! | [`losses`] | what is done when the source log does not fit the position any more (pure) |
@@ -24,6 +25,7 @@
 
 mod clients;
 mod connector;
+mod copied_configs;
 pub mod findings;
 mod flow;
 mod internal_topics;

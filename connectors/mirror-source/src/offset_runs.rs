@@ -10,7 +10,7 @@ use connect_api::config::ConfigMap;
 use connect_api::source::BoxFuture;
 use kafka_client::admin::{Admin, Isolation, OffsetSpec};
 use kafka_client::fetcher::FetcherOptions;
-use kafka_client::log::KafkaLog;
+use kafka_client::log::{KafkaLog, LogRecord};
 use kafka_client::producer::{ProduceError, Producer, ProducerOptions};
 use kafka_client::{Budget, Cluster, ErrorCode, TopicPartition};
 use mirror::config::ClientRole;
@@ -67,7 +67,7 @@ impl OffsetRuns {
         let options = ProducerOptions::from_config(&client).map_err(|error| text(&error))?;
         let cluster = Cluster::connect(client).await.map_err(|error| text(&error))?;
         let admin = cluster.admin();
-        let stored = read(config, ClientRole::OffsetRunsTargetConsumer, &topic).await?;
+        let stored = read(config, ClientRole::OffsetRunsTargetConsumer, &topic, fold).await?;
         let missing = stored.is_none();
         if missing {
             // The connector has just created it, and the broker has not heard of it; or it may not.
@@ -147,8 +147,13 @@ impl OffsetRuns {
     }
 }
 
-/// The topic up to its end; `None` if there is none.
-pub(crate) async fn read(config: &ConfigMap, role: ClientRole, topic: &str) -> Result<Option<RunsStore>, String> {
+/// A topic of our own up to its end; `None` if there is none.
+pub(crate) async fn read<S: Default + Send + 'static>(
+    config: &ConfigMap,
+    role: ClientRole,
+    topic: &str,
+    fold: impl Fn(&mut S, &LogRecord) + Send + 'static,
+) -> Result<Option<S>, String> {
     let text = |error: &dyn std::fmt::Display| error.to_string();
     let client = clients::parse(config, role).map_err(|error| text(&error))?;
     let fetcher = FetcherOptions::from_config(&client).map_err(|error| text(&error))?;
@@ -156,16 +161,10 @@ pub(crate) async fn read(config: &ConfigMap, role: ClientRole, topic: &str) -> R
     let producer = ProducerOptions::from_config(&client).map_err(|error| text(&error))?;
     let producer = ProducerOptions { idempotence: false, ..producer };
     let cluster = Cluster::connect(client).await.map_err(|error| text(&error))?;
-    let store = Arc::new(Mutex::new(RunsStore::default()));
+    let store = Arc::new(Mutex::new(S::default()));
     let folded = Arc::clone(&store);
-    let name = topic.to_owned();
-    let fold = move |record: kafka_client::log::LogRecord| {
-        let mut store = folded.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Err(error) = store.apply(record.key.as_deref(), record.value.as_deref()) {
-            warn!(topic = name, offset = record.offset, %error, "record of offset runs can't be read");
-        }
-    };
-    let log = match KafkaLog::open(cluster, topic, fetcher, producer, Box::new(fold)).await {
+    let deliver = move |record: LogRecord| fold(&mut folded.lock().unwrap_or_else(PoisonError::into_inner), &record);
+    let log = match KafkaLog::open(cluster, topic, fetcher, producer, Box::new(deliver)).await {
         Ok(log) => log,
         Err(ProduceError::Client(error)) if error.code() == Some(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION) => {
             return Ok(None);
@@ -178,6 +177,13 @@ pub(crate) async fn read(config: &ConfigMap, role: ClientRole, topic: &str) -> R
     drop(log);
     let store = std::mem::take(&mut *store.lock().unwrap_or_else(PoisonError::into_inner));
     Ok(Some(store))
+}
+
+/// Takes a record of the topic of runs in.
+pub(crate) fn fold(store: &mut RunsStore, record: &LogRecord) {
+    if let Err(error) = store.apply(record.key.as_deref(), record.value.as_deref()) {
+        warn!(offset = record.offset, %error, "record of offset runs can't be read");
+    }
 }
 
 /// Asks both sides where their logs begin and end. A partition about which a side does not answer has no runs.

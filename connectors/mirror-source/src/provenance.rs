@@ -42,7 +42,7 @@ async fn with_kept_names(config: &ConfigMap, role: ClientRole, topic: &str) -> R
             "{role}: topic {topic} can't be read, which tells whether topics would be mirrored in a loop: {error}"
         ))
     };
-    let runs = offset_runs::read(config, role, topic).await.map_err(unreadable)?;
+    let runs = offset_runs::read(config, role, topic, offset_runs::fold).await.map_err(unreadable)?;
     let runs = runs.ok_or_else(|| unreadable("it was there a moment ago, and is not".to_owned()))?;
     let kept = runs.keys().filter(|key| *key.source.topic == *key.target_topic);
     Ok(kept.map(|key| key.target_topic.clone()).collect())

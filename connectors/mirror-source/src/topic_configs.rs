@@ -12,6 +12,7 @@ use thiserror::Error;
 use tracing::info;
 
 use crate::clients;
+use crate::copied_configs::Names;
 use crate::findings::Findings;
 use crate::flow::Flow;
 
@@ -39,6 +40,18 @@ pub(crate) struct ConfigSync {
 }
 
 impl ConfigSync {
+    /// What the source had set when an earlier life looked.
+    pub(crate) fn remember(&mut self, names: Names) {
+        for (topic, names) in names {
+            self.memory.entry(topic).or_default().remember(names);
+        }
+    }
+
+    /// What the source has set, by topic.
+    pub(crate) fn own(&self) -> Names {
+        self.memory.iter().map(|(topic, memory)| (topic.clone(), memory.own().clone())).collect()
+    }
+
     /// Brings the remote topics of `topics` in step.
     pub(crate) async fn sync(&mut self, flow: &Flow, topics: &[String]) -> Result<Findings, SyncError> {
         let mut findings = Findings::default();

@@ -109,6 +109,17 @@ pub struct ConfigMemory {
 }
 
 impl ConfigMemory {
+    /// These were seen set at the source before.
+    pub fn remember(&mut self, names: BTreeSet<String>) {
+        self.own.extend(names);
+    }
+
+    /// The configs that the source has been seen to set, and whose removal has not been passed on.
+    #[must_use]
+    pub fn own(&self) -> &BTreeSet<String> {
+        &self.own
+    }
+
     /// Sorts [`config_changes`]. A config that the source has lost goes back to the target's default; one that the source has
     /// never been seen to have does not. A value is written once for each value of the source.
     pub fn plan(
@@ -322,6 +333,19 @@ mod tests {
         let plan = memory.plan(&lost, &target, &filter(false)).unwrap();
 
         assert_eq!(plan, ConfigPlan { changes: vec![delete("retention.ms", "1")], drift: vec![] });
+    }
+
+    #[test]
+    fn an_override_that_was_seen_in_an_earlier_life_goes_with_that_of_the_source() {
+        let mut memory = ConfigMemory::default();
+        memory.remember(["retention.ms".to_owned()].into());
+        let source = configs(&[("retention.ms", "9", Default)]);
+
+        let plan = memory.plan(&source, &configs(&[("retention.ms", "1000", Topic)]), &filter(false)).unwrap();
+
+        assert_eq!((&*plan.changes, &*plan.drift), (&[delete("retention.ms", "1000")][..], &[][..]));
+        memory.written(&plan.changes);
+        assert!(memory.own().is_empty());
     }
 
     #[test]

@@ -18,7 +18,8 @@ pub const STRIMZI_IDENTITY_POLICY_CLASS: &str = "io.strimzi.kafka.connect.mirror
 pub const HEARTBEATS_TOPIC: &str = "heartbeats";
 
 const OFFSET_RUNS_PREFIX: &str = "portage-offset-runs.";
-const OFFSET_RUNS_SUFFIX: &str = ".internal";
+const COPIED_CONFIGS_PREFIX: &str = "portage-copied-configs.";
+const OUR_SUFFIX: &str = ".internal";
 
 /// A replication policy that is no part of this program.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -166,7 +167,13 @@ impl ReplicationPolicy {
     /// Separators are always dots: no Java program reads it, so it needs no old name.
     #[must_use]
     pub fn offset_runs_topic(source_alias: &str) -> String {
-        format!("{OFFSET_RUNS_PREFIX}{source_alias}{OFFSET_RUNS_SUFFIX}")
+        format!("{OFFSET_RUNS_PREFIX}{source_alias}{OUR_SUFFIX}")
+    }
+
+    /// The topic in which MirrorSource notes which topic configs of the cluster `source_alias` it has copied. It lives on the target.
+    #[must_use]
+    pub fn copied_configs_topic(source_alias: &str) -> String {
+        format!("{COPIED_CONFIGS_PREFIX}{source_alias}{OUR_SUFFIX}")
     }
 
     /// Whether the topic holds heartbeats, its own cluster's or another's.
@@ -188,13 +195,14 @@ impl ReplicationPolicy {
         (topic.starts_with("mm2") && internal()) || self.is_checkpoints_topic(topic)
     }
 
-    /// Whether the topic must never be mirrored: MirrorMaker's, Kafka's (`__` or `.` in front), or our offset runs.
+    /// Whether the topic must never be mirrored: MirrorMaker's, Kafka's (`__` or `.` in front), or one of ours.
     #[must_use]
     pub fn is_internal_topic(&self, topic: &str) -> bool {
+        let is_ours = || [OFFSET_RUNS_PREFIX, COPIED_CONFIGS_PREFIX].iter().any(|prefix| topic.starts_with(prefix));
         self.is_mm2_internal_topic(topic)
             || topic.starts_with("__")
             || topic.starts_with('.')
-            || (topic.starts_with(OFFSET_RUNS_PREFIX) && topic.ends_with(OFFSET_RUNS_SUFFIX))
+            || (topic.ends_with(OUR_SUFFIX) && is_ours())
     }
 
     fn keeps_name(&self, topic: &str) -> bool {
@@ -325,12 +333,14 @@ mod tests {
     }
 
     #[test]
-    fn our_offset_runs_are_never_mirrored() {
-        let topic = ReplicationPolicy::offset_runs_topic("A");
+    fn our_own_topics_are_never_mirrored() {
+        let topics = [ReplicationPolicy::offset_runs_topic("A"), ReplicationPolicy::copied_configs_topic("A")];
 
-        assert_eq!(topic, "portage-offset-runs.A.internal");
-        assert!(ReplicationPolicy::default().is_internal_topic(&topic));
-        assert!(ReplicationPolicy::prefixed("__").is_internal_topic(&topic));
+        assert_eq!(topics, ["portage-offset-runs.A.internal", "portage-copied-configs.A.internal"]);
+        for topic in topics {
+            assert!(ReplicationPolicy::default().is_internal_topic(&topic));
+            assert!(ReplicationPolicy::prefixed("__").is_internal_topic(&topic));
+        }
     }
 
     proptest! {
