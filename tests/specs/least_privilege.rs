@@ -139,8 +139,13 @@ async fn the_permissions_of_the_readme_are_enough() {
     write(&source, "orders", 1, 0, 5).await;
     arrive(&target, "origin.orders", 1, 5).await;
 
-    let metrics = worker.rest().get("/metrics").await.expect_text();
-    assert!(metrics.contains("kafka_connect_source_task_transaction_size_avg{connector=\"mirror\""), "{metrics}");
+    // Records may be read a moment before their worker has heard that they may.
+    eventually("the transaction is counted", SOON, async || {
+        let metrics = worker.rest().get("/metrics").await.expect_text();
+        let counted = "kafka_connect_source_task_transaction_size_avg{connector=\"mirror\"";
+        if metrics.contains(counted) { Ok(()) } else { Err(metrics) }
+    })
+    .await;
     let statuses: Value = worker.rest().get("/connectors?expand=status").await.expect(200);
     for shown in [worker.process().log(), statuses.to_string()] {
         let refused = shown.lines().find(|line| line.contains("AUTHORIZATION_FAILED") || line.contains("uthorized"));
