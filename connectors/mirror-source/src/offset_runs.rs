@@ -103,7 +103,10 @@ impl OffsetRuns {
 
     /// Writes what has become known, and does not wait for it. Groups follow by it long before source offsets are stored.
     pub(crate) fn write_beside(&mut self) {
-        if self.writer.is_idle() {
+        if self.writer.has_failed() {
+            // Tried again when source offsets are stored, with all there is to say.
+            (self.due, self.not_before) = (None, Instant::now() + GATHERED);
+        } else if self.writer.is_idle() {
             self.send(None);
         } else {
             self.due = Some(Instant::now() + GATHERED);

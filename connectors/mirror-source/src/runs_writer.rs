@@ -51,6 +51,11 @@ impl RunsWriter {
         self.state.open.load(Ordering::Acquire) == 0
     }
 
+    /// Whether a write has failed, and nobody has taken note.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.state.failed.load(Ordering::Acquire)
+    }
+
     /// Whether a write has failed since this was asked last.
     pub(crate) fn take_failure(&self) -> bool {
         self.state.failed.swap(false, Ordering::AcqRel)
