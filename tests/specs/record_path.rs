@@ -1,7 +1,7 @@
 //! What may happen to records on their way: transforms, predicates, converters, topics to be made.
 //!
-//! - A mirror that filters by a header, routes by a regular expression and inserts a header leaves the same records as Java's
-//!   worker does with the same config, in a topic made as `topic.creation` says, and stores that it has come to the end. Its
+//! - A mirror that filters by a header, puts values into structs and takes them out again, routes by a regular expression, inserts
+//!   a header and writes JSON leaves the same records as Java's worker does with the same config, in a topic made as `topic.creation` says, and stores that it has come to the end. Its
 //!   metrics name the steps.
 
 use harness::{Record, Runtime, WorkerConfig, clusters, eventually};
@@ -16,7 +16,15 @@ async fn mirrored(name: &str, runtime: Runtime) -> Vec<(i32, Record)> {
     let config = Config::mirror(name, &pair.source, &pair.target, "path-orders")
         .with("emit.offset-syncs.enabled", "true")
         .with("offset-syncs.topic.replication.factor", "1")
-        .with("transforms", "public,route,site")
+        .with("transforms", "public,inner,outer,back,route,site")
+        .with("transforms.inner.type", "org.apache.kafka.connect.transforms.HoistField$Value")
+        .with("transforms.inner.field", "in.ner")
+        .with("transforms.outer.type", "org.apache.kafka.connect.transforms.HoistField$Value")
+        .with("transforms.outer.field", "outer")
+        .with("transforms.back.type", "org.apache.kafka.connect.transforms.ExtractField$Value")
+        .with("transforms.back.field", "outer.`in.ner`")
+        .with("transforms.back.field.syntax.version", "V2")
+        .with("value.converter", "org.apache.kafka.connect.json.JsonConverter")
         .with("transforms.public.type", "org.apache.kafka.connect.transforms.Filter")
         .with("transforms.public.predicate", "internal")
         .with("transforms.route.type", "org.apache.kafka.connect.transforms.RegexRouter")
@@ -80,5 +88,7 @@ async fn transforms_and_predicates_leave_what_java_s_leave() {
 
     assert_eq!(ours.len(), 15);
     assert_eq!(ours[0].1.headers, [("site".to_owned(), Some("17".into()))]);
+    let value: serde_json::Value = serde_json::from_slice(ours[0].1.value.as_deref().unwrap()).unwrap();
+    assert_eq!(value["payload"], "djA=", "v0 in base64: {value}");
     assert_eq!(ours, java);
 }

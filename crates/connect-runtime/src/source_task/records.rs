@@ -109,22 +109,25 @@ pub fn transform(
     Ok(pieces)
 }
 
-/// A record as Java's mirror hands it out: keys and values are optional bytes, headers bytes.
+/// A record as Java's mirror hands it out: keys are optional bytes, values and headers bytes. (Java's converters of JSON fail
+/// over tombstones for that; so a value that is not there is optional.)
 fn source_record(batch: &SourceBatch, record: Record) -> SourceRecord {
-    let optional = Some(Arc::new(Schema::new(SchemaType::Bytes).optional()));
+    let bytes = Arc::new(Schema::new(SchemaType::Bytes));
+    let optional = Arc::new(Schema::new(SchemaType::Bytes).optional());
     let header = |header: Header| RecordHeader {
         name: header.key,
-        schema: Some(Arc::new(Schema::new(SchemaType::Bytes))),
+        schema: Some(Arc::clone(&bytes)),
         value: header.value.into(),
     };
+    let value_schema = if record.value.is_some() { &bytes } else { &optional };
     SourceRecord {
         source_partition: batch.source_partition.clone(),
         source_offset: batch.source_offset.clone(),
         topic: Arc::clone(&batch.topic),
         partition: Some(batch.partition),
-        key_schema: optional.clone(),
+        key_schema: Some(Arc::clone(&optional)),
         key: record.key.into(),
-        value_schema: optional,
+        value_schema: Some(Arc::clone(value_schema)),
         value: record.value.into(),
         timestamp_ms: Some(record.timestamp),
         headers: record.headers.into_iter().map(header).collect(),
@@ -225,7 +228,8 @@ mod tests {
         };
 
         let pieces = transform(&batch, |record| {
-            assert_eq!(record.key_schema.as_ref().unwrap().kind, SchemaType::Bytes);
+            assert_eq!(record.key_schema.as_deref(), Some(&Schema::new(SchemaType::Bytes).optional()));
+            assert_eq!(record.value_schema.as_deref(), Some(&Schema::new(SchemaType::Bytes)));
             let Value::Bytes(value) = &record.value else { panic!("no bytes") };
             let topic: Arc<str> = if value == "14" { "u".into() } else { Arc::clone(&record.topic) };
             let dropped = value == "12";
