@@ -220,11 +220,10 @@ impl World {
             self.workers[index].herder.work().is_assigned(&unit),
             "{name} starts {unit}, which is not assigned to it"
         );
+        let made_from = self.workers[index].commits.get(unit.connector().as_str()).copied().unwrap_or(-1);
         let instances = &mut self.workers[index].instances;
         instances.next += 1;
         let number = instances.next;
-        let made_from = self.workers[index].commits.get(unit.connector().as_str()).copied().unwrap_or(-1);
-        let instances = &mut self.workers[index].instances;
         let instance = Instance {
             number,
             state: State::Starting,
@@ -341,6 +340,7 @@ impl World {
         for worker in &mut self.workers {
             for (unit, instance) in &mut worker.instances.all {
                 if matches!(unit, Unit::Task(task) if which(task)) && instance.producer == Producer::Open {
+                    self.totals.shut_out += u64::from(instance.can_commit());
                     instance.producer = Producer::Fenced;
                 }
             }

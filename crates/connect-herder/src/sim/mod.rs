@@ -81,6 +81,7 @@ fn every_history_comes_to_a_good_end() {
     eprintln!("{totals:?}");
     assert!(totals.rounds > 0 && totals.starts > 0 && totals.commands > 0 && totals.faults > 0, "the world was idle");
     assert!(totals.fenced_writes > 0, "no leader has been overtaken");
+    assert!(totals.shut_out > 0, "no task has outlived its set");
     assert!(totals.unchanged > 0, "no task has lived through a new set");
 }
 

@@ -38,6 +38,8 @@ pub(super) struct Totals {
     pub(super) unchanged: u64,
     /// Writes of leaders that had been overtaken.
     pub(super) fenced_writes: u64,
+    /// Tasks that ran when their producers were fenced.
+    pub(super) shut_out: u64,
     digest: u64,
 }
 
@@ -51,6 +53,7 @@ impl AddAssign for Totals {
         self.config_records += other.config_records;
         self.unchanged += other.unchanged;
         self.fenced_writes += other.fenced_writes;
+        self.shut_out += other.shut_out;
         self.digest ^= other.digest;
     }
 }
