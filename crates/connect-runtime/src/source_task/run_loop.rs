@@ -12,6 +12,7 @@ use connect_api::ConnectError;
 use connect_api::record::{AckedRun, Polled, SourceOffset, SourcePartition};
 use connect_api::source::{BoxFuture, DynSourceTask};
 use connect_herder::config_log::TargetState;
+use futures_util::future::FutureExt;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use kafka_client::cluster::Cluster;
 use kafka_client::producer::{ProduceError, Producer};
@@ -131,11 +132,23 @@ impl RunLoop {
         loop {
             self.advance_transaction();
             self.hold_back();
+            // What is paid for is lined up without waiting, and needs no turn of its own.
+            if let Some(paid) = self.outgoing.front_mut().filter(|outgoing| outgoing.permit.is_some()) {
+                let sent = sending::send(&self.producer, Some(paid)).await;
+                self.on_sent(sent)?;
+                continue;
+            }
             let (polls, transaction_end) = (self.polls(), self.transaction_end());
             tokio::select! {
                 biased;
                 () = stopped(&mut stop) => return Ok(()),
-                Some(answer) = self.answers.next(), if !self.answers.is_empty() => self.on_answer(answer)?,
+                Some(answer) = self.answers.next(), if !self.answers.is_empty() => {
+                    self.on_answer(answer)?;
+                    // A request is answered for all of its partitions at once.
+                    while let Some(Some(answer)) = self.answers.next().now_or_never() {
+                        self.on_answer(answer)?;
+                    }
+                }
                 (progress, result) = flushed(&mut self.flush) => self.on_flushed(progress, result).await?,
                 committed = exactly_once::committed(&mut self.exactly_once) => self.on_committed(committed).await?,
                 () = sleep_until(self.next_flush), if self.flush.is_none() => self.begin_flush(),
