@@ -61,7 +61,7 @@ mod tests {
     fn validator_class(key: &ConfigKey) -> Option<&'static str> {
         // The classes of Java that a validator of ours stands for.
         match key.validator? {
-            Validator::NoDuplicates | Validator::SomeOf(_) => Some("ValidList"),
+            Validator::NoDuplicates | Validator::SomeWithoutDuplicates | Validator::SomeOf(_) => Some("ValidList"),
             Validator::OneOf(_) => Some("ValidString"),
             Validator::OneOfIgnoringCase(_) => Some("CaseInsensitiveValidString"),
             Validator::Range { .. } | Validator::Check(_) => Some("Range"),
