@@ -132,7 +132,7 @@ async fn a_broker_that_throttles_is_waited_for() {
     // Quotas are means over eleven seconds by default.
     let allowed = allowed(QUOTA, started) + 11 * QUOTA / RECORD_BYTES;
     assert!(copied <= allowed, "{copied} records after {:?}, {allowed} allowed", started.elapsed());
-    let throttled = sum(worker().await.rest(), "portage_client_throttled_ms_total", &client).await;
+    let throttled = sum(worker().await.rest(), "portage_client_throttled_seconds_total", &client).await;
     assert!(throttled > 0.0, "the broker has not asked for a pause");
     assert_eq!(flow.status().await["tasks"][0]["state"], "RUNNING");
     end(&flow).await;

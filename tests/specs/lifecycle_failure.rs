@@ -10,7 +10,7 @@
 //! - A rebalance does not restart the tasks that stay where they are.
 //! - A connector whose source never answers keeps nobody else waiting, and can be deleted.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use harness::{KafkaCluster, Rest, Runtime, Signal, Worker, WorkerConfig, clusters, eventually};
@@ -45,6 +45,20 @@ fn all_by(status: &Value, who: &[&Worker]) -> bool {
     let ids: BTreeSet<String> = who.iter().map(|worker| id(worker)).collect();
     let running = states(status).iter().all(|state| *state == "RUNNING");
     running && workers(status).into_iter().map(str::to_owned).collect::<BTreeSet<_>>() == ids
+}
+
+/// How many tasks a status gives to a worker.
+fn owned(status: &Value, worker: &Worker) -> usize {
+    let tasks = status["tasks"].as_array().unwrap();
+    tasks.iter().filter(|task| task["worker_id"] == json!(id(worker))).count()
+}
+
+/// Waits until exactly these run all of a connector, each as many tasks: no rebalance is to come.
+async fn run_evenly_by(rest: &Rest, name: &str, who: &[&Worker], each: usize) -> Value {
+    shows(rest, &format!("/connectors/{name}/status"), "work shared evenly", |status| {
+        all_by(status, who) && who.iter().all(|worker| owned(status, worker) == each)
+    })
+    .await
 }
 
 /// How often a worker has started a task, by its log.
@@ -242,12 +256,7 @@ async fn a_frozen_worker_wakes_up_to_a_group_that_went_on() {
     sleeper.process().signal(Signal::Cont);
 
     run_by(leader.rest(), "frozen", &[&leader, &sleeper, &other]).await;
-    let status = run_by(sleeper.rest(), "frozen", &[&leader, &sleeper, &other]).await;
-    let mut load = BTreeMap::new();
-    for worker in status["tasks"].as_array().unwrap() {
-        *load.entry(worker["worker_id"].as_str().unwrap()).or_insert(0) += 1;
-    }
-    assert!(load.values().all(|tasks| *tasks == 2), "{load:?}");
+    run_evenly_by(sleeper.rest(), "frozen", &[&leader, &sleeper, &other], 2).await;
     let written = stream.stop().await;
     let mirrored = eventually("everything has arrived", SOON, async || {
         let values = arrive(&pair.target, "frozen.frozen-orders", 0, written).await;
@@ -265,18 +274,14 @@ async fn tasks_that_stay_where_they_are_are_not_restarted_by_a_rebalance() {
     let [leader, one, two] = three(&pair.target, "staying").await;
     let config = Config::mirror("staying", &pair.source, &pair.target, "staying-orders").with("tasks.max", "6");
     run(leader.rest(), "staying", &config).await;
-    let before = run_by(leader.rest(), "staying", &[&leader, &one, &two]).await;
+    run_evenly_by(leader.rest(), "staying", &[&leader, &one, &two], 2).await;
     let starts = [task_starts(&leader), task_starts(&one)];
-    let owned = |status: &Value, worker: &Worker| {
-        let tasks = status["tasks"].as_array().unwrap();
-        tasks.iter().filter(|task| task["worker_id"] == json!(id(worker))).count()
-    };
 
     two.process().kill();
 
     let after = run_by(leader.rest(), "staying", &[&leader, &one]).await;
     for (worker, starts) in [(&leader, starts[0]), (&one, starts[1])] {
-        let gained = owned(&after, worker) - owned(&before, worker);
+        let gained = owned(&after, worker) - 2;
         eventually("the log says what was started", SOON, async || match task_starts(worker) - starts {
             more if more >= gained => Ok(()),
             more => Err(format!("{more} of {gained}")),

@@ -1,5 +1,7 @@
 //! The numbers of a Kafka client under the names of Java's clients, from whoever has them: no client is named here.
 
+use std::time::Duration;
+
 use super::{Family, Metric};
 
 /// Java's kinds of clients.
@@ -51,8 +53,8 @@ const fn families(domain: &'static str, bean: &'static str) -> Families {
 
 /// Java has averages of half a minute, under a name for each kind of request.
 static THROTTLED: Family = Family::counter(
-    "portage_client_throttled_ms_total",
-    "For how long brokers have asked a client to wait, because of their quotas, in milliseconds.",
+    "portage_client_throttled_seconds_total",
+    "For how long brokers have asked a client to wait, because of their quotas, in seconds.",
 );
 static ADMIN: Families = families("kafka.admin.client", "admin-client-metrics");
 static CONSUMER: Families = families("kafka.consumer", "consumer-metrics");
@@ -77,6 +79,7 @@ impl ClientNumbers {
         for (family, value) in families.numbers.iter().zip(values) {
             sink(family.count(&[("client-id", client_id)], value));
         }
-        sink(THROTTLED.count(&[("client-id", client_id)], self.throttled_ms));
+        let throttled_s = Duration::from_millis(self.throttled_ms).as_secs_f64();
+        sink(THROTTLED.number(&[("client-id", client_id)], throttled_s));
     }
 }

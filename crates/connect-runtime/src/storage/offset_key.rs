@@ -98,6 +98,18 @@ mod tests {
     }
 
     #[test]
+    fn keys_that_a_java_worker_has_left_are_written_again_as_they_were() {
+        for line in include_str!("../../../../tests/golden/worker_offsets.jsonl").lines() {
+            let record: Value = serde_json::from_str(line).unwrap();
+            let key = record["key"].as_str().unwrap();
+
+            let (connector, partition) = decode(key.as_bytes()).unwrap();
+
+            assert_eq!(encode(&connector, &partition), key);
+        }
+    }
+
+    #[test]
     fn what_was_encoded_decodes_to_the_same() {
         let written = partition(json!({"partition": 0, "topic": "src.t1", "group": "g\"1"}));
 
