@@ -11,11 +11,10 @@
 use bytes::{Buf, Bytes, TryGetError};
 use kafka_protocol::protocol::Decodable;
 use kafka_protocol::protocol::buf::{ByteBuf, NotEnoughBytesError};
+use kafka_wire::primitives::LargeVarints;
 
 /// The most fields of one request. The largest that is sent here names some thousand partitions.
 const FIELDS_MAX: u32 = 1 << 20;
-/// What a varint of three bytes cannot hold.
-const VARINT_LARGE: usize = 1 << 21;
 
 /// Reads an `R` of `version`. Records stay slices of `body`.
 pub(crate) fn checked<R: Decodable>(body: &Bytes, version: i16, flexible: bool) -> Result<R, String> {
@@ -41,8 +40,7 @@ struct Probe {
     /// No doubts about int32s: it has been read before.
     trusting: bool,
     fields: u32,
-    /// The varint being read: how many bytes of it, and its value so far.
-    varint: (u32, usize),
+    varints: LargeVarints,
     /// The field before was large: what the decoder was told instead, and the truth.
     doubtful: Option<(usize, usize)>,
     /// Something was large that was no length of bytes.
@@ -51,7 +49,7 @@ struct Probe {
 
 impl Probe {
     fn new(bytes: Bytes, flexible: bool, trusting: bool) -> Self {
-        Self { bytes, flexible, trusting, fields: 0, varint: (0, 0), doubtful: None, cut: false }
+        Self { bytes, flexible, trusting, fields: 0, varints: LargeVarints::default(), doubtful: None, cut: false }
     }
 
     /// Comes with every read. Beyond the limit there is nothing left to be read.
@@ -87,17 +85,10 @@ impl Buf for Probe {
         if !self.flexible {
             return Ok(byte);
         }
-        let (read, value) = self.varint;
-        let value = value | (usize::from(byte & 0x7f) << (7 * read));
-        if read < 3 {
-            self.varint = if byte < 0x80 { (0, 0) } else { (read + 1, value) };
-            return Ok(byte);
-        }
-        // The fourth byte: the decoder gets a 1 that ends the number here. Compact lengths are one more than what they count.
-        let fifth = if byte < 0x80 { 0 } else { usize::from(self.bytes.try_get_u8()? & 0x0f) };
-        let low = value & (VARINT_LARGE - 1);
-        self.doubtful = Some((low + VARINT_LARGE - 1, (value | (fifth << 28)).saturating_sub(1)));
-        self.varint = (0, 0);
+        let bytes = &mut self.bytes;
+        let Some(large) = self.varints.take(byte, || bytes.try_get_u8())? else { return Ok(byte) };
+        // It is told too much or too little, and only a read of exactly that many bytes will be believed.
+        self.doubtful = Some((large.told, large.truth));
         Ok(1)
     }
 

@@ -5,9 +5,11 @@
 //! byte. [`Writer`] remembers the first thing that did not fit and says so in [`Writer::finish`], so that writing code
 //! needs no `?` per field.
 
+mod large;
 mod reader;
 mod writer;
 
+pub use large::{LargeLength, LargeVarints};
 pub use reader::{ReadError, Reader};
 pub use writer::{WriteError, Writer, varint_len, varlong_len};
 

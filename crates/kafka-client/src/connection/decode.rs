@@ -13,13 +13,12 @@ use bytes::{Buf, Bytes, TryGetError};
 use kafka_protocol::messages::{ApiKey, ResponseHeader};
 use kafka_protocol::protocol::buf::{ByteBuf, NotEnoughBytesError};
 use kafka_protocol::protocol::{Decodable, HeaderVersion};
+use kafka_wire::primitives::LargeVarints;
 
 use crate::error::ClientError;
 use crate::proto::KafkaRequest;
 
-/// What a varint of three bytes cannot hold: more elements than any array has in the largest cluster.
-const VARINT_DOUBTFUL: usize = 1 << 21;
-/// The same for int32s, where it meets plain numbers too, such as ids of brokers.
+/// An int32 so large is doubted as [`LargeVarints`] are, though it may be a plain number, such as the id of a broker.
 const INT32_DOUBTFUL: i32 = 1 << 22;
 /// The most fields of one answer. Bounds memory, since a decoded field is larger than its bytes.
 const FIELDS_MAX: u32 = 1 << 24;
@@ -55,15 +54,22 @@ struct Probe {
     /// No doubts about int32s that begin with more than this many bytes left.
     trusted_above: usize,
     fields: u32,
-    /// The varint being read: how many bytes of it, and its value so far.
-    varint: (u32, usize),
+    varints: LargeVarints,
     /// A large length: what the decoder was told instead, and the truth.
     doubtful: Option<(usize, usize)>,
 }
 
 impl Probe {
     fn new(bytes: Bytes, flexible: bool) -> Probe {
-        Probe { bytes, flexible, trusting: false, trusted_above: usize::MAX, fields: 0, varint: (0, 0), doubtful: None }
+        Probe {
+            bytes,
+            flexible,
+            trusting: false,
+            trusted_above: usize::MAX,
+            fields: 0,
+            varints: LargeVarints::default(),
+            doubtful: None,
+        }
     }
 
     /// Comes before every read but that of bytes, which alone may follow a doubtful length.
@@ -102,19 +108,10 @@ impl Buf for Probe {
         if self.trusting {
             return Ok(byte);
         }
-        let (read, value) = self.varint;
-        let value = value | (usize::from(byte & 0x7f) << (7 * read));
-        if read < 3 {
-            self.varint = if byte < 0x80 { (0, 0) } else { (read + 1, value) };
-            return Ok(byte);
-        }
-        // The fourth byte. The decoder gets a 1 that ends the number here; it is told too much or too
-        // little, and only a read of exactly that many bytes will be believed.
-        let fifth = if byte < 0x80 { 0 } else { usize::from(self.bytes.try_get_u8()? & 0x0f) };
-        let low = value & (VARINT_DOUBTFUL - 1);
-        // Compact lengths are one more than what they count.
-        self.doubtful = Some((low + VARINT_DOUBTFUL - 1, (value | (fifth << 28)).saturating_sub(1)));
-        self.varint = (0, 0);
+        let bytes = &mut self.bytes;
+        let Some(large) = self.varints.take(byte, || bytes.try_get_u8())? else { return Ok(byte) };
+        // It is told too much or too little, and only a read of exactly that many bytes will be believed.
+        self.doubtful = Some((large.told, large.truth));
         Ok(1)
     }
 
