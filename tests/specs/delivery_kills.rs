@@ -1,7 +1,7 @@
 //! Delivery, held to its word: workers that are killed again and again in the middle of their work, over eight partitions in
 //! four codecs. Afterwards every record of both sides is compared: keys, values, headers, timestamps, codecs, order.
 //!
-//! - At least once: after 30 kills nothing is lost. What is there twice was mirrored again by a worker that began where the
+//! - At least once, by two tasks of two threads each: after 30 kills nothing is lost. What is there twice was mirrored again by a worker that began where the
 //!   killed one had stored its position: at most one step back a kill and partition, and none without.
 //! - Exactly once: after 30 kills readers of committed records find none lost and none twice, and groups at any offset are
 //!   translated to the very next record, also where a kill fell between a commit and the notes of it.
@@ -144,7 +144,9 @@ impl Killed {
 #[tokio::test]
 async fn thirty_kills_lose_nothing_and_change_nothing() {
     let pair = clusters().await;
-    let mirror = Config::mirror("kills", &pair.source, &pair.target, "kills-orders").with("tasks.max", "2");
+    let mirror = Config::mirror("kills", &pair.source, &pair.target, "kills-orders")
+        .with("tasks.max", "2")
+        .with("portage.task.threads", "2");
     let workers = WorkerConfig::new(&pair.target, "kills").with("offset.flush.interval.ms", "150");
     // A group of its own for each: nobody has to wait for the dead member's session to end.
     let group = |kill| workers.clone().with("group.id", &format!("kills-{kill}"));

@@ -178,7 +178,7 @@ async fn a_stored_offset_inside_a_batch_resumes_behind_its_record() {
 }
 
 /// `n` records of about `size` bytes that no codec makes much smaller.
-fn noise(n: usize, size: usize) -> Vec<Record> {
+pub(crate) fn noise(n: usize, size: usize) -> Vec<Record> {
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     let mut byte = || {
         state ^= state << 13;

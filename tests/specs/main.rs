@@ -47,5 +47,6 @@ mod raw;
 mod record_path;
 mod rest_guarded;
 mod secrets;
+mod strands;
 mod strimzi;
 mod takeover;

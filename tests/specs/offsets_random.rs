@@ -2,7 +2,7 @@
 //!
 //! - Hundreds of random offsets, among them both ends, of partitions that are plain, transacted with aborted and open
 //!   transactions, compacted, cut before and after they were mirrored, empty, emptied: every group reads the same next record on
-//!   both sides, for a mirror that copies batches as they are and reads committed records, and for one that reads all and filters
+//!   both sides, for a mirror that copies batches as they are, on two threads, and reads committed records, and for one that reads all and filters
 //!   some, so that each batch is written anew. It stays so when the worker is killed in between, and when logs are cut on either
 //!   side while it is down. What MirrorMaker's own rule makes of the same offset syncs is printed beside it.
 //!
@@ -62,7 +62,9 @@ impl Flow {
                 .with("predicates", "marked")
                 .with("predicates.marked.type", "org.apache.kafka.connect.transforms.predicates.HasHeaderKey")
                 .with("predicates.marked.name", DROP),
-            ("Source", false) => config.with("source.consumer.isolation.level", "read_committed"),
+            ("Source", false) => {
+                config.with("source.consumer.isolation.level", "read_committed").with("portage.task.threads", "2")
+            }
             _ => config,
         }
     }

@@ -16,6 +16,7 @@
 //! | `syncs` | offset syncs on their way to their topic |
 //! | `internal_topics` | creates these topics |
 //! | [`numbers`] | what is shown of each partition: MirrorMaker 2's metrics, and the lag |
+//! | [`strands`] | how a task is split over several threads (pure) |
 //! | [`throttle`] | how fast a task may read (pure) |
 //! | [`losses`] | what is done when the source log does not fit the position any more (pure) |
 //! | `loss_book` | losses until somebody acknowledges them |
@@ -38,6 +39,7 @@ pub mod plan;
 mod provenance;
 mod report;
 mod runs_writer;
+pub mod strands;
 mod syncs;
 mod task;
 pub mod throttle;
@@ -101,6 +103,10 @@ impl SourcePlugin for MirrorSource {
         offsets: &[(SourcePartition, Option<SourceOffset>)],
     ) -> Result<bool, ConnectError> {
         validate_source_offsets(offsets).map(|()| true)
+    }
+
+    fn split_task(&self, config: &ConfigMap, parts: usize) -> Vec<ConfigMap> {
+        strands::split(config, parts)
     }
 
     async fn start(

@@ -198,6 +198,12 @@ impl MirrorSourceTask {
         self.partitions[tag].ledger.stopped();
         self.fetcher.remove(&[self.partitions[tag].tp.clone()]);
         self.fault(tag, offset, message);
+        self.nothing_left();
+    }
+
+    /// Whether all partitions of the whole task have stopped.
+    fn nothing_left(&self) -> bool {
+        self.partitions.iter().all(|partition| partition.stopped) && self.context.nothing_left()
     }
 
     fn fault(&mut self, tag: usize, offset: Option<i64>, message: String) {
@@ -321,7 +327,7 @@ impl SourceTask for MirrorSourceTask {
         error!(topic = &*tp.topic, partition = tp.partition, %error, "partition stopped, the target refuses a batch; see to the error, then restart the task");
         self.stop_partition(tag, None, error.message().to_owned());
         // With nothing left to read there is nothing that this task could still do.
-        if self.partitions.iter().all(|partition| partition.stopped) { Err(error) } else { Ok(()) }
+        if self.nothing_left() { Err(error) } else { Ok(()) }
     }
 
     async fn stop(self) {

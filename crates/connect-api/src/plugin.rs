@@ -62,6 +62,8 @@ pub trait DynSourcePlugin: Send + Sync {
         config: ConfigMap,
         context: Arc<dyn ConnectorContext>,
     ) -> BoxFuture<'_, Result<Box<dyn DynSourceConnector>, ConnectError>>;
+    /// See [`SourcePlugin::split_task`].
+    fn split_task(&self, config: &ConfigMap, parts: usize) -> Vec<ConfigMap>;
     /// See [`SourcePlugin::start_task`].
     fn start_task(
         &self,
@@ -108,6 +110,10 @@ impl<P: SourcePlugin> DynSourcePlugin for P {
             let connector = SourcePlugin::start(self, config, context).await?;
             Ok(Box::new(connector) as Box<dyn DynSourceConnector>)
         })
+    }
+
+    fn split_task(&self, config: &ConfigMap, parts: usize) -> Vec<ConfigMap> {
+        SourcePlugin::split_task(self, config, parts)
     }
 
     fn start_task(

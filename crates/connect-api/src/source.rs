@@ -15,6 +15,10 @@ use crate::record::{Ack, Polled, SourceOffset, SourcePartition};
 /// A future that the worker can hold without knowing its type.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
+/// Key of a connector's config: over how many threads each of its tasks is split ([`SourcePlugin::split_task`]). A plug-in that
+/// splits declares it; the worker goes by it, or by its number of cores.
+pub const TASK_THREADS: &str = "portage.task.threads";
+
 /// A kind of source connector: its description and its factories. One value a worker, shared.
 pub trait SourcePlugin: Send + Sync + 'static {
     /// What [`Self::start`] makes.
@@ -62,7 +66,16 @@ pub trait SourcePlugin: Send + Sync + 'static {
         context: Arc<dyn ConnectorContext>,
     ) -> impl Future<Output = Result<Self::Connector, ConnectError>> + Send;
 
-    /// Starts one task. References are resolved in `config`.
+    /// Splits the config of a task into those of at most `parts` strands: instances that the worker runs side by side, each
+    /// on a thread of its own, and shows as one task. A source partition belongs to one strand alone. Numbers that several
+    /// strands show under one name with the same labels are added up. Touches nothing but its arguments; not called for tasks
+    /// with exactly-once support. By default a task is one whole.
+    fn split_task(&self, config: &ConfigMap, parts: usize) -> Vec<ConfigMap> {
+        let _ = parts;
+        vec![config.clone()]
+    }
+
+    /// Starts one task, or one strand of it. References are resolved in `config`.
     fn start_task(
         &self,
         config: ConfigMap,
@@ -136,6 +149,11 @@ pub trait SourceTaskContext: Send + Sync {
 
     /// Names the partitions that stand still or have lost something, or none. Shown in the task's status while it runs on.
     fn report_faults(&self, faults: Vec<PartitionFault>);
+
+    /// All partitions of this instance stand still. Whether that holds for the whole task: if not, its other strands go on.
+    fn nothing_left(&self) -> bool {
+        true
+    }
 
     /// Shows numbers among the worker's metrics for as long as the task holds them (KIP-877).
     fn publish(&self, numbers: Arc<dyn MetricSource>) {

@@ -18,6 +18,7 @@ use tokio::time::{Instant, timeout};
 use tracing::{Instrument, info_span, warn};
 
 use crate::plugin_call::{self, Guarded, deadline};
+use crate::source_task::strands::Strand;
 use crate::source_task::{Question, TaskEnvironment, TaskEvent, TaskSpec};
 
 /// What a task is made from.
@@ -215,7 +216,8 @@ async fn run(
         Ok::<_, ConnectError>((resolver.resolve(&connector_config)?, resolver.resolve(&task_config)?))
     })
     .await??;
-    body(TaskSpec { id, plugin, connector_config, task_config, environment, target, stop, events }).await
+    let strand = Strand::whole();
+    body(TaskSpec { id, strand, plugin, connector_config, task_config, environment, target, stop, events }).await
 }
 
 #[cfg(test)]

@@ -24,6 +24,7 @@ use crate::loss_book::LossBook;
 use crate::losses::{OnDataLoss, Seen};
 use crate::numbers::{Labels, Ledger, TaskNumbers};
 use crate::offset_runs::{OffsetRuns, StartAt, Taken};
+use crate::strands;
 use crate::syncs::{OffsetSyncs, SyncsTopic};
 use crate::throttle::{Limits, Throttle};
 
@@ -37,10 +38,7 @@ impl MirrorSourceTask {
         let policy = ReplicationPolicy::from_config(&config).map_err(|error| wrong(&error))?;
         let alias = config.get("source.cluster.alias").map(String::as_str).unwrap_or_default();
         let target_alias = config.get("target.cluster.alias").map_or("target", |alias| alias.trim());
-        let assigned = mirror::assignment::decode_partitions(
-            config.get("task.assigned.partitions").map(String::as_str).unwrap_or_default(),
-        )
-        .map_err(|error| wrong(&error))?;
+        let assigned = strands::assigned(&config)?;
         let role = ClientRole::ReplicationConsumer;
         let client = clients::parse(&config, role)?;
         let options = FetcherOptions::from_config(&client).map_err(|error| wrong(&error))?;

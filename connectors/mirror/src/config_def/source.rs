@@ -4,6 +4,7 @@ use connect_api::ConfigDef;
 use connect_api::config::ConfigType::{Boolean, Class, Int, List, Long, Short, String};
 use connect_api::config::Importance::{High, Low};
 use connect_api::config::{ConfigKey, DefaultValue, Validator};
+use connect_api::source::TASK_THREADS;
 
 use super::common::{TASK_INDEX, common_keys, metric_names_formats, offset_syncs_location};
 use super::{ACL_PRINCIPALS, ACL_REMOVAL, DATA_LOSS_ACKNOWLEDGED, MIRROR_BACK, ON_DATA_LOSS, Row, define, key};
@@ -21,6 +22,7 @@ pub fn source_config_def() -> ConfigDef {
         .define(key(&EMIT_OFFSET_SYNCS))
         .define(key(&HEARTBEATS_REPLICATION))
         .define(metric_names_formats())
+        .define(key(&THREADS).valid(Validator::between(1, 64)))
         .define(key(&DATA_LOSS).valid(Validator::OneOf(&["continue", "stop"])))
         .define(key(&ACKNOWLEDGED))
         .define(key(&BACK))
@@ -96,6 +98,14 @@ const HEARTBEATS_REPLICATION: Row = (
     Some("true"),
     Low,
     "Whether to mirror topics of heartbeats even if the topic filter does not accept them (KIP-1089).",
+);
+const THREADS: Row = (
+    TASK_THREADS,
+    Int,
+    None,
+    Low,
+    "The most threads that each task uses, its partitions split over them. If it is not given, the tasks of the connector share \
+     half of the worker's cores, with at most four for each. A task with exactly-once support uses one.",
 );
 const DATA_LOSS: Row = (
     ON_DATA_LOSS,

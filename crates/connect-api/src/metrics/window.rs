@@ -74,21 +74,29 @@ impl Recent {
 
     /// What it says now; `None` before the first value.
     #[must_use]
-    #[allow(clippy::cast_precision_loss, reason = "an average of milliseconds")]
     pub fn summary(&self, now_ms: i64) -> Option<Summary> {
-        if self.any.load(Relaxed) == 0 {
-            return None;
-        }
+        Self::summary_of([self], now_ms)
+    }
+
+    /// What several say together now, as if all their values had been told to one; of their last values the greatest. `None`
+    /// before the first value.
+    #[must_use]
+    #[allow(clippy::cast_precision_loss, reason = "an average of milliseconds")]
+    pub fn summary_of<'a>(several: impl IntoIterator<Item = &'a Self>, now_ms: i64) -> Option<Summary> {
         let now = now_ms.div_euclid(WINDOW_MS);
-        let (mut count, mut sum, mut min, mut max) = (0, 0_i64, i64::MAX, i64::MIN);
-        for window in self.windows.iter().filter(|window| is_recent(window.number.load(Relaxed), now)) {
-            count += window.count.load(Relaxed);
-            sum = sum.saturating_add(window.sum.load(Relaxed));
-            min = min.min(window.min.load(Relaxed));
-            max = max.max(window.max.load(Relaxed));
+        let mut last = None;
+        let (mut count, mut sum, mut min, mut max) = (0_u64, 0_i64, i64::MAX, i64::MIN);
+        for recent in several.into_iter().filter(|recent| recent.any.load(Relaxed) != 0) {
+            last = last.max(Some(recent.last.load(Relaxed)));
+            for window in recent.windows.iter().filter(|window| is_recent(window.number.load(Relaxed), now)) {
+                count = count.saturating_add(window.count.load(Relaxed));
+                sum = sum.saturating_add(window.sum.load(Relaxed));
+                min = min.min(window.min.load(Relaxed));
+                max = max.max(window.max.load(Relaxed));
+            }
         }
         let range = (count > 0 && min <= max).then(|| (min, max, sum as f64 / count as f64));
-        Some(Summary { last: self.last.load(Relaxed), range })
+        Some(Summary { last: last?, range })
     }
 }
 
@@ -171,6 +179,19 @@ mod tests {
         assert_eq!(recent.summary(T + WINDOW_MS), Some(Summary { last: 11, range: Some((5, 11, 8.0)) }));
         assert_eq!(recent.summary(T + 2 * WINDOW_MS), Some(Summary { last: 11, range: Some((11, 11, 11.0)) }));
         assert_eq!(recent.summary(T + 3 * WINDOW_MS), Some(Summary { last: 11, range: None }));
+    }
+
+    #[test]
+    fn several_say_together_what_one_would() {
+        let (one, other, silent) = (Recent::default(), Recent::default(), Recent::default());
+        one.record(5, T);
+        one.record(6, T);
+        other.record(19, T);
+
+        let together = Recent::summary_of([&one, &silent, &other], T);
+
+        assert_eq!(together, Some(Summary { last: 19, range: Some((5, 19, 10.0)) }));
+        assert_eq!(Recent::summary_of([&silent], T), None);
     }
 
     #[test]

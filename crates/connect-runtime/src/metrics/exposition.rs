@@ -19,8 +19,8 @@ pub struct Exposition<'a> {
 struct Lines {
     kind: Kind,
     help: &'static str,
-    /// By labels as they are written.
-    values: BTreeMap<String, f64>,
+    /// By labels as they are written. Strands of a task say what is theirs of a number.
+    values: BTreeMap<String, Vec<(usize, f64)>>,
 }
 
 impl<'a> Exposition<'a> {
@@ -32,25 +32,30 @@ impl<'a> Exposition<'a> {
 
     /// One more number. Of two with the same name and labels the later one counts.
     pub fn add(&mut self, metric: &Metric<'_>) {
+        self.add_of_strand(0, metric);
+    }
+
+    fn add_of_strand(&mut self, strand: usize, metric: &Metric<'_>) {
         for profile in self.profiles {
             for series in series(*profile, metric) {
-                self.push(series, metric.family.help);
+                self.push(series, metric.family.help, strand);
             }
         }
     }
 
     /// One more number of a connector instance or of a task: a name of our own says whose it is, a bean's has labels enough.
-    pub fn add_of(&mut self, connector: &str, task: Option<&str>, metric: &Metric<'_>) {
+    /// Those of different strands with the same name and labels are added up.
+    pub fn add_of(&mut self, connector: &str, task: Option<&str>, strand: usize, metric: &Metric<'_>) {
         if let Name::Bean { .. } = metric.family.name {
-            return self.add(metric);
+            return self.add_of_strand(strand, metric);
         }
         let mut labels = vec![("connector", connector)];
         labels.extend(task.map(|task| ("task", task)));
         labels.extend_from_slice(metric.labels);
-        self.add(&Metric { labels: &labels, ..*metric });
+        self.add_of_strand(strand, &Metric { labels: &labels, ..*metric });
     }
 
-    fn push(&mut self, series: Series, help: &'static str) {
+    fn push(&mut self, series: Series, help: &'static str, strand: usize) {
         let lines = self.families.entry(series.name).or_insert_with(|| Lines {
             kind: series.kind,
             help,
@@ -61,7 +66,11 @@ impl<'a> Exposition<'a> {
             self.dropped += 1;
             return;
         }
-        lines.values.insert(labels, series.value);
+        let parts = lines.values.entry(labels).or_default();
+        match parts.iter_mut().find(|(of, _)| *of == strand) {
+            Some((_, value)) => *value = series.value,
+            None => parts.push((strand, series.value)),
+        }
     }
 
     /// The text.
@@ -82,7 +91,8 @@ impl<'a> Exposition<'a> {
             // Writing to a string can't fail.
             let _ = writeln!(text, "# HELP {name} {}", escaped_help(lines.help));
             let _ = writeln!(text, "# TYPE {name} {kind}");
-            for (labels, value) in &lines.values {
+            for (labels, parts) in &lines.values {
+                let value: f64 = parts.iter().map(|(_, value)| value).sum();
                 let _ = writeln!(text, "{name}{labels} {value}");
             }
         }
@@ -123,8 +133,8 @@ mod tests {
     fn a_name_has_one_head_and_no_series_twice() {
         let mut exposition = Exposition::new(&[Profile::Native], 10);
 
-        exposition.add_of("m", Some("0"), &LAG.number(&[("topic", "a\"b")], 1.0));
-        exposition.add_of("m", Some("0"), &LAG.number(&[("topic", "a\"b")], 2.5));
+        exposition.add_of("m", Some("0"), 0, &LAG.number(&[("topic", "a\"b")], 1.0));
+        exposition.add_of("m", Some("0"), 0, &LAG.number(&[("topic", "a\"b")], 2.5));
         exposition.add(&LAG.number(&[], 3.0));
 
         let text = exposition.finish();
@@ -133,6 +143,18 @@ mod tests {
              portage_lag{connector=\"m\",task=\"0\",topic=\"a\\\"b\"} 2.5\n"
         ));
         assert_eq!(text.matches("# TYPE").count(), 2, "{text}");
+    }
+
+    #[test]
+    fn numbers_of_a_task_s_strands_are_added_up_as_each_said_last() {
+        let mut exposition = Exposition::new(&[Profile::Native], 10);
+
+        for (strand, value) in [(0, 1.0), (1, 2.0), (0, 4.0), (1, 8.0)] {
+            exposition.add_of("m", Some("0"), strand, &LAG.number(&[], value));
+        }
+
+        let text = exposition.finish();
+        assert!(text.contains("\nportage_lag{connector=\"m\",task=\"0\"} 12\n"), "{text}");
     }
 
     #[test]

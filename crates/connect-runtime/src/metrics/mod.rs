@@ -45,27 +45,34 @@ pub struct Metrics {
 }
 
 struct Published {
+    of: Of,
+    numbers: Weak<dyn MetricSource>,
+}
+
+/// Whose numbers they are.
+#[derive(Clone)]
+struct Of {
     connector: ConnectorName,
     /// `None`: the connector instance's.
     task: Option<u32>,
-    numbers: Weak<dyn MetricSource>,
+    strand: usize,
 }
 
 impl Metrics {
     /// Asks a connector instance for its numbers from now on, for as long as it holds them.
     pub fn publish_connector(&self, connector: &ConnectorName, numbers: &Arc<dyn MetricSource>) {
-        self.publish(connector.clone(), None, numbers);
+        self.publish(Of { connector: connector.clone(), task: None, strand: 0 }, numbers);
     }
 
-    /// Asks a task for its numbers from now on, for as long as it holds them.
-    pub fn publish_task(&self, task: &TaskId, numbers: &Arc<dyn MetricSource>) {
-        self.publish(task.connector.clone(), Some(task.task), numbers);
+    /// Asks a task's strand for its numbers from now on, for as long as it holds them.
+    pub fn publish_task(&self, task: &TaskId, strand: usize, numbers: &Arc<dyn MetricSource>) {
+        self.publish(Of { connector: task.connector.clone(), task: Some(task.task), strand }, numbers);
     }
 
-    fn publish(&self, connector: ConnectorName, task: Option<u32>, numbers: &Arc<dyn MetricSource>) {
+    fn publish(&self, of: Of, numbers: &Arc<dyn MetricSource>) {
         let mut published = lock(&self.published);
         published.retain(|known| known.numbers.strong_count() > 0);
-        published.push(Published { connector, task, numbers: Arc::downgrade(numbers) });
+        published.push(Published { of, numbers: Arc::downgrade(numbers) });
     }
 
     /// Shows what this member of the group counts, for as long as there is one.
@@ -89,11 +96,11 @@ impl Metrics {
     }
 
     /// Everyone who has published, oldest first, without holding the lock while they are asked.
-    fn published(&self) -> Vec<(ConnectorName, Option<u32>, Arc<dyn MetricSource>)> {
+    fn published(&self) -> Vec<(Of, Arc<dyn MetricSource>)> {
         let published = lock(&self.published);
         let alive = published.iter().filter_map(|known| {
             let numbers = known.numbers.upgrade()?;
-            Some((known.connector.clone(), known.task, numbers))
+            Some((known.of.clone(), numbers))
         });
         alive.collect()
     }
@@ -125,10 +132,10 @@ impl Look<'_> {
         }
         tasks::tell(self, &mut sink);
         process::tell(&mut sink);
-        for (connector, task, numbers) in self.environment.metrics.published() {
-            let task = task.map(|task| task.to_string());
+        for (of, numbers) in self.environment.metrics.published() {
+            let task = of.task.map(|task| task.to_string());
             numbers.collect(self.now_ms, &mut |metric| {
-                exposition.add_of(connector.as_str(), task.as_deref(), &metric);
+                exposition.add_of(of.connector.as_str(), task.as_deref(), of.strand, &metric);
             });
         }
         exposition.finish()

@@ -7,12 +7,15 @@ use connect_api::metrics::Family;
 use super::counts::Counts;
 use super::{Look, Sink};
 use crate::source_task::path::Reason;
+use crate::source_task::stats::TaskStats;
 
 const BUILD: Family = Family::gauge("portage_build_info", "The version of this worker, as a label of a 1.");
 const LEADER: Family = Family::gauge("portage_worker_is_leader", "1 if this worker leads its group.");
 const MEMORY_USED: Family =
     Family::gauge("portage_memory_used_bytes", "Record bytes that are between two brokers, of all tasks.");
 const MEMORY_LIMIT: Family = Family::gauge("portage_memory_limit_bytes", "portage.memory.bytes.");
+const THREADS: Family =
+    Family::gauge("portage_task_threads", "Threads that the partitions of the task are split over.");
 const RECORDS: Family = Family::counter("portage_task_records_total", "Records that the target has acknowledged.");
 const BYTES: Family =
     Family::counter("portage_task_bytes_total", "Bytes of record batches sent to the target, compressed as they are.");
@@ -37,16 +40,18 @@ pub(super) fn tell(look: &Look<'_>, counts: &Counts, sink: Sink<'_>) {
         sink(RESTARTS.count(&labels, counts.restarts.get(connector).copied().unwrap_or(0)));
     }
     for entry in &look.environment.stats {
-        let (id, stats) = entry.pair();
+        let (id, strands) = entry.pair();
+        let sum = |count: &dyn Fn(&TaskStats) -> u64| strands.iter().map(|stats| count(stats)).sum();
         let task = id.task.to_string();
         let of = [("connector", id.connector.as_str()), ("task", &*task)];
-        sink(RECORDS.count(&of, stats.written.total()));
-        sink(BYTES.count(&of, stats.bytes_sent.load(Relaxed)));
-        sink(BATCHES.count(&[of[0], of[1], ("path", "pass"), ("reason", "")], stats.passed()));
+        sink(THREADS.count(&of, strands.len() as u64));
+        sink(RECORDS.count(&of, sum(&|stats| stats.written.total())));
+        sink(BYTES.count(&of, sum(&|stats| stats.bytes_sent.load(Relaxed))));
+        sink(BATCHES.count(&[of[0], of[1], ("path", "pass"), ("reason", "")], sum(&TaskStats::passed)));
         for reason in Reason::ALL {
             let word = reason.to_string();
             let labels = [of[0], of[1], ("path", "rewrite"), ("reason", &*word)];
-            sink(BATCHES.count(&labels, stats.rewritten(reason)));
+            sink(BATCHES.count(&labels, sum(&|stats| stats.rewritten(reason))));
         }
     }
 }

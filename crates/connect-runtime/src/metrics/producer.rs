@@ -22,6 +22,8 @@ const NODE_OUT: Family = Family::bean(BY_NODE.0, BY_NODE.1, "outgoing-byte-total
 pub(crate) struct DataProducer {
     pub(crate) cluster: Cluster,
     pub(crate) environment: Arc<TaskEnvironment>,
+    /// The memory that all tasks share: told once a task, where the numbers of its strands are added up.
+    pub(crate) tells_memory: bool,
 }
 
 impl MetricSource for DataProducer {
@@ -40,8 +42,10 @@ impl MetricSource for DataProducer {
         numbers.tell(ClientKind::Producer, client_id, sink);
         let limit = self.environment.worker.memory_bytes() as u64;
         let labels = [("client-id", client_id)];
-        sink(AVAILABLE.count(&labels, limit.saturating_sub(self.environment.budget.in_use())));
-        sink(TOTAL.count(&labels, limit));
+        if self.tells_memory {
+            sink(AVAILABLE.count(&labels, limit.saturating_sub(self.environment.budget.in_use())));
+            sink(TOTAL.count(&labels, limit));
+        }
         for node in self.cluster.stats_by_node() {
             let id = format!("node-{}", node.node_id);
             let labels = [("client-id", client_id), ("node-id", &*id)];

@@ -1,14 +1,15 @@
 //! Connect's beans of tasks: `connector-task-metrics`, `source-task-metrics`, `task-error-metrics`.
 
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use connect_api::metrics::Recent;
+use connect_api::metrics::{Meter, Recent, Summary};
 use connect_herder::ids::TaskId;
 use connect_herder::status_log::State;
 
 use super::{Bean, Look, Sink};
 use crate::record_path::catalog::VERSION;
-use crate::source_task::stats::TaskStats;
+use crate::source_task::stats::{ErrorStats, TaskStats};
 
 const DOMAIN: &str = "kafka.connect";
 
@@ -26,12 +27,53 @@ pub(super) fn tell(look: &Look<'_>, sink: Sink<'_>) {
         steps(look, id, sink);
     }
     for entry in &look.environment.stats {
-        let (id, stats) = entry.pair();
+        let (id, strands) = entry.pair();
         let task = id.task.to_string();
         let labels = [("connector", id.connector.as_str()), ("task", &*task)];
-        connector_task(stats, look.now_ms, &labels, sink);
-        source_task(stats, look.now_ms, &labels, sink);
-        errors(stats, &labels, sink);
+        let together = Together { strands, now_ms: look.now_ms };
+        connector_task(&together, &labels, sink);
+        source_task(&together, &labels, sink);
+        errors(&together, &labels, sink);
+    }
+}
+
+/// What the strands of a task have counted, as one.
+struct Together<'a> {
+    strands: &'a [Arc<TaskStats>],
+    now_ms: i64,
+}
+
+impl Together<'_> {
+    fn count(&self, of: impl Fn(&TaskStats) -> &AtomicU64) -> u64 {
+        self.strands.iter().map(|stats| of(stats).load(Relaxed)).sum()
+    }
+
+    fn total(&self, of: impl Fn(&TaskStats) -> &Meter) -> u64 {
+        self.strands.iter().map(|stats| of(stats).total()).sum()
+    }
+
+    fn rate(&self, of: impl Fn(&TaskStats) -> &Meter) -> f64 {
+        self.strands.iter().map(|stats| of(stats).rate(self.now_ms)).sum()
+    }
+
+    fn summary(&self, of: impl Fn(&TaskStats) -> &Recent) -> Option<Summary> {
+        Recent::summary_of(self.strands.iter().map(|stats| of(stats)), self.now_ms)
+    }
+
+    /// Of the last half minute, or the last value if there was none: source offsets are stored once a minute.
+    #[allow(clippy::cast_precision_loss, reason = "milliseconds and counts")]
+    fn max_and_average(&self, of: impl Fn(&TaskStats) -> &Recent) -> Option<(f64, f64)> {
+        let summary = self.summary(of)?;
+        Some(summary.range.map_or((summary.last as f64, summary.last as f64), |(_, max, avg)| (max as f64, avg)))
+    }
+
+    /// The same of what the strands have at one time: the greatest sum there can have been.
+    fn sum_of_max_and_average(&self, of: impl Fn(&TaskStats) -> &Recent) -> Option<(f64, f64)> {
+        let each = self
+            .strands
+            .chunks(1)
+            .filter_map(|strand| Together { strands: strand, now_ms: self.now_ms }.max_and_average(&of));
+        each.reduce(|sum, one| (sum.0 + one.0, sum.1 + one.1))
     }
 }
 
@@ -55,67 +97,69 @@ fn steps(look: &Look<'_>, id: &TaskId, sink: Sink<'_>) {
     }
 }
 
-fn connector_task(stats: &TaskStats, now_ms: i64, labels: &[(&'static str, &str)], sink: Sink<'_>) {
+fn connector_task(task: &Together<'_>, labels: &[(&'static str, &str)], sink: Sink<'_>) {
     let bean = Bean { domain: DOMAIN, bean: "connector-task-metrics", labels };
-    let paused = stats.clock.pause_ratio(now_ms);
-    bean.number(sink, "running-ratio", 1.0 - paused, "The part of its life that the task ran.");
-    bean.number(sink, "pause-ratio", paused, "The part of its life that the task was paused.");
-    if let Some((max, avg)) = max_and_average(&stats.commit_ms, now_ms) {
+    // All are paused together.
+    if let Some(stats) = task.strands.first() {
+        let paused = stats.clock.pause_ratio(task.now_ms);
+        bean.number(sink, "running-ratio", 1.0 - paused, "The part of its life that the task ran.");
+        bean.number(sink, "pause-ratio", paused, "The part of its life that the task was paused.");
+    }
+    if let Some((max, avg)) = task.max_and_average(|stats| &stats.commit_ms) {
         bean.number(sink, "offset-commit-max-time-ms", max, "The longest time that storing source offsets took.");
         bean.number(sink, "offset-commit-avg-time-ms", avg, "The average time that storing source offsets took.");
     }
-    let (stored, failed) = (stats.commits.load(Relaxed), stats.commits_failed.load(Relaxed));
+    let (stored, failed) = (task.count(|stats| &stats.commits), task.count(|stats| &stats.commits_failed));
     let (stored_part, failed_part) = parts(stored, failed);
     const PART: &str = "The part of the times that source offsets were to be stored.";
     bean.number(sink, "offset-commit-success-percentage", stored_part, PART);
     bean.number(sink, "offset-commit-failure-percentage", failed_part, PART);
-    if let Some((max, avg)) = max_and_average(&stats.poll_records, now_ms) {
+    if let Some((max, avg)) = task.max_and_average(|stats| &stats.poll_records) {
         bean.number(sink, "batch-size-max", max, "The most records that the task handed out at a time.");
         bean.number(sink, "batch-size-avg", avg, "The records that the task handed out at a time, on average.");
     }
 }
 
 #[allow(clippy::cast_precision_loss, reason = "counts of records")]
-fn source_task(stats: &TaskStats, now_ms: i64, labels: &[(&'static str, &str)], sink: Sink<'_>) {
+fn source_task(task: &Together<'_>, labels: &[(&'static str, &str)], sink: Sink<'_>) {
     let bean = Bean { domain: DOMAIN, bean: "source-task-metrics", labels };
-    bean.count(sink, "source-record-poll-total", stats.polled.total(), "Records that the task has handed out.");
-    bean.number(sink, "source-record-poll-rate", stats.polled.rate(now_ms), "Records handed out per second.");
-    bean.count(sink, "source-record-write-total", stats.written.total(), "Records that the target has acknowledged.");
-    bean.number(sink, "source-record-write-rate", stats.written.rate(now_ms), "Records acknowledged per second.");
-    if let Some((max, avg)) = max_and_average(&stats.poll_ms, now_ms) {
+    let (polled, polled_rate) = (task.total(|stats| &stats.polled), task.rate(|stats| &stats.polled));
+    let (written, written_rate) = (task.total(|stats| &stats.written), task.rate(|stats| &stats.written));
+    bean.count(sink, "source-record-poll-total", polled, "Records that the task has handed out.");
+    bean.number(sink, "source-record-poll-rate", polled_rate, "Records handed out per second.");
+    bean.count(sink, "source-record-write-total", written, "Records that the target has acknowledged.");
+    bean.number(sink, "source-record-write-rate", written_rate, "Records acknowledged per second.");
+    if let Some((max, avg)) = task.max_and_average(|stats| &stats.poll_ms) {
         bean.number(sink, "poll-batch-max-time-ms", max, "The longest time until the task handed records out.");
         bean.number(sink, "poll-batch-avg-time-ms", avg, "The average time until the task handed records out.");
     }
-    if let Some(summary) = stats.transaction_records.summary(now_ms) {
+    if let Some(summary) = task.summary(|stats| &stats.transaction_records) {
         let (min, max, avg) = summary.range.unwrap_or((summary.last, summary.last, summary.last as f64));
         bean.number(sink, "transaction-size-min", min as f64, "Records of the smallest transaction.");
         bean.number(sink, "transaction-size-max", max as f64, "Records of the largest transaction.");
         bean.number(sink, "transaction-size-avg", avg, "Records of a transaction, on average.");
     }
-    bean.count(sink, "source-record-active-count", stats.active.load(Relaxed), "Records that are on their way.");
-    if let Some((max, avg)) = max_and_average(&stats.active_recently, now_ms) {
+    let active = task.count(|stats| &stats.active);
+    bean.count(sink, "source-record-active-count", active, "Records that are on their way.");
+    if let Some((max, avg)) = task.sum_of_max_and_average(|stats| &stats.active_recently) {
         bean.number(sink, "source-record-active-count-max", max, "The most records that were on their way.");
         bean.number(sink, "source-record-active-count-avg", avg, "The records that were on their way, on average.");
     }
 }
 
 #[allow(clippy::cast_precision_loss, reason = "milliseconds since 1970")]
-fn errors(stats: &TaskStats, labels: &[(&'static str, &str)], sink: Sink<'_>) {
+fn errors(task: &Together<'_>, labels: &[(&'static str, &str)], sink: Sink<'_>) {
     let bean = Bean { domain: DOMAIN, bean: "task-error-metrics", labels };
-    let errors = &stats.errors;
-    bean.count(sink, "total-record-failures", errors.failures.load(Relaxed), "Things that did not work at first.");
-    bean.count(sink, "total-record-errors", errors.errors.load(Relaxed), "Records that could not be dealt with.");
-    bean.count(sink, "total-records-skipped", errors.skipped.load(Relaxed), "Records left out by errors.tolerance.");
-    bean.count(sink, "total-retries", errors.retries.load(Relaxed), "Times that something was tried again.");
-    bean.count(sink, "total-errors-logged", errors.logged.load(Relaxed), "Errors that are in the log.");
-    bean.number(sink, "last-error-timestamp", errors.last_ms() as f64, "The last error, milliseconds since 1970.");
-}
-
-/// Of the last half minute, or the last value if there was none: source offsets are stored once a minute.
-#[allow(clippy::cast_precision_loss, reason = "milliseconds and counts")]
-fn max_and_average(recent: &Recent, now_ms: i64) -> Option<(f64, f64)> {
-    let summary = recent.summary(now_ms)?;
-    Some(summary.range.map_or((summary.last as f64, summary.last as f64), |(_, max, avg)| (max as f64, avg)))
+    let last_ms = task.strands.iter().map(|stats| stats.errors.last_ms()).max().unwrap_or(0);
+    let mut count = |attribute, of: fn(&ErrorStats) -> &AtomicU64, help| {
+        bean.count(sink, attribute, task.count(|stats| of(&stats.errors)), help);
+    };
+    count("total-record-failures", |errors| &errors.failures, "Things that did not work at first.");
+    count("total-record-errors", |errors| &errors.errors, "Records that could not be dealt with.");
+    count("total-records-skipped", |errors| &errors.skipped, "Records left out by errors.tolerance.");
+    count("total-retries", |errors| &errors.retries, "Times that something was tried again.");
+    count("total-errors-logged", |errors| &errors.logged, "Errors that are in the log.");
+    bean.number(sink, "last-error-timestamp", last_ms as f64, "The last error, milliseconds since 1970.");
 }
 
 #[allow(clippy::cast_precision_loss, reason = "a ratio")]

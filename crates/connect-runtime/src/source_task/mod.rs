@@ -13,6 +13,7 @@
 //! | [`exactly_once`] | what exactly-once tasks do beside: fencing, transactions, offsets in them |
 //! | [`records`] | single records to batches |
 //! | [`stats`] | what has been counted |
+//! | [`strands`] | a task on several threads |
 //! | [`threads`] | where tasks run |
 //!
 //! A task owns everything it touches; acknowledgements return into the loop that sent, so nothing is locked.
@@ -26,6 +27,7 @@ pub mod rewrite;
 mod run_loop;
 mod sending;
 pub mod stats;
+pub mod strands;
 pub mod submitted;
 pub mod threads;
 pub mod transaction;
@@ -63,6 +65,7 @@ use crate::worker_config::WorkerConfig;
 use exactly_once::ExactlyOnceTask;
 use run_loop::RunLoop;
 use stats::TaskStats;
+use strands::Strand;
 use threads::DataThreads;
 
 /// What all tasks of a worker share.
@@ -73,8 +76,8 @@ pub struct TaskEnvironment {
     pub offsets: OffsetStore,
     /// The bytes that may be between two brokers at one time.
     pub budget: Budget,
-    /// What running tasks have counted.
-    pub stats: DashMap<TaskId, Arc<TaskStats>>,
+    /// What running tasks have counted, each of their strands for itself.
+    pub stats: DashMap<TaskId, Vec<Arc<TaskStats>>>,
     /// Who else has numbers to show.
     pub metrics: Arc<Metrics>,
     /// Where tasks run.
@@ -97,9 +100,12 @@ impl TaskEnvironment {
 }
 
 /// What a task is made from.
+#[derive(Clone)]
 pub struct TaskSpec {
     /// The task.
     pub id: TaskId,
+    /// Which part of it.
+    pub strand: Strand,
     /// The plug-in of its connector's class.
     pub plugin: Arc<dyn DynSourcePlugin>,
     /// Its connector's config, references resolved.
@@ -138,12 +144,22 @@ pub enum Question {
     Ownership,
 }
 
-/// Runs a task until it is told to stop or has failed for good.
+/// Runs a task until it is told to stop or has failed for good, on one thread or on several.
 pub async fn run(spec: TaskSpec) -> Result<(), ConnectError> {
-    let mut stop = spec.stop.clone();
-    let stats = Arc::new(TaskStats::default());
-    spec.environment.stats.insert(spec.id.clone(), Arc::clone(&stats));
+    let strands = strands::split(&spec);
+    let stats = strands.iter().map(|spec| Arc::clone(&spec.strand.stats)).collect();
+    spec.environment.stats.insert(spec.id.clone(), stats);
     let _gone = Unregister { environment: Arc::clone(&spec.environment), id: spec.id.clone() };
+    match <[TaskSpec; 1]>::try_from(strands) {
+        Ok([whole]) => run_strand(whole).await,
+        Err(strands) => strands::run(spec, strands, |strand| Box::pin(run_strand(strand))).await,
+    }
+}
+
+/// One strand of a task, or all of it.
+async fn run_strand(spec: TaskSpec) -> Result<(), ConnectError> {
+    let mut stop = spec.stop.clone();
+    let stats = Arc::clone(&spec.strand.stats);
     let spec = Arc::new(spec);
     let mut limits = Limits::default();
     loop {
@@ -155,9 +171,11 @@ pub async fn run(spec: TaskSpec) -> Result<(), ConnectError> {
             // The receiver lives as long as the worker; without it nobody needs to know.
             let _ = spec.events.send(TaskEvent::Started);
         }
-        let producer = DataProducer { cluster: parts.cluster.clone(), environment: Arc::clone(&spec.environment) };
+        let tells_memory = spec.strand.number == 0;
+        let environment = Arc::clone(&spec.environment);
+        let producer = DataProducer { cluster: parts.cluster.clone(), environment, tells_memory };
         let shown: Arc<dyn MetricSource> = Arc::new(producer);
-        spec.environment.metrics.publish_task(&spec.id, &shown);
+        spec.environment.metrics.publish_task(&spec.id, spec.strand.number, &shown);
         info!("task started");
         match RunLoop::new(Arc::clone(&spec), parts, Arc::clone(&stats), limits.clone()).run().await? {
             Ended::Stopped => return Ok(()),
@@ -241,6 +259,7 @@ async fn start(spec: &TaskSpec) -> Result<Parts, ConnectError> {
     }
     let context = Arc::new(Context {
         id: spec.id.clone(),
+        strand: spec.strand.clone(),
         environment: Arc::clone(&spec.environment),
         offsets: Arc::clone(&offsets),
         events: spec.events.clone(),
@@ -289,6 +308,7 @@ async fn producer(spec: &TaskSpec) -> Result<(Cluster, Producer), ConnectError> 
 /// What a task may ask of its worker.
 struct Context {
     id: TaskId,
+    strand: Strand,
     environment: Arc<TaskEnvironment>,
     offsets: Arc<ConnectorOffsets>,
     events: UnboundedSender<TaskEvent>,
@@ -311,7 +331,7 @@ impl SourceTaskContext for Context {
     }
 
     fn publish(&self, numbers: Arc<dyn MetricSource>) {
-        self.environment.metrics.publish_task(&self.id, &numbers);
+        self.environment.metrics.publish_task(&self.id, self.strand.number, &numbers);
     }
 
     fn report_faults(&self, faults: Vec<PartitionFault>) {
@@ -324,5 +344,9 @@ impl SourceTaskContext for Context {
         }
         let text = Some(text.trim_end().to_owned()).filter(|text| !text.is_empty());
         let _ = self.events.send(TaskEvent::Faults(text));
+    }
+
+    fn nothing_left(&self) -> bool {
+        self.strand.nothing_left()
     }
 }

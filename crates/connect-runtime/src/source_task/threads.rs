@@ -2,8 +2,8 @@
 //!
 //! The loop of a task, its fetcher, its producer and their connections hand every batch on to each other. On a runtime that
 //! spreads over all cores, each of these steps may wake a sleeping thread on another core, which costs more than the step
-//! itself; within one thread it is a push into a queue. So a task and everything it starts stays on one thread, and several
-//! tasks use several. The rest of the worker (REST, herder, storage topics) has the main runtime for itself.
+//! itself; within one thread it is a push into a queue. So a task, or a strand of it, stays on one thread with everything it
+//! starts, and several use several. The rest of the worker (REST, herder, storage topics) has the main runtime for itself.
 
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -47,6 +47,11 @@ impl DataThreads {
     #[must_use]
     pub fn of_all_cores() -> Self {
         Self { most: thread::available_parallelism().map_or(1, usize::from), started: Mutex::default() }
+    }
+
+    /// How many there may be.
+    pub(crate) fn count(&self) -> usize {
+        self.most
     }
 
     /// A place on the thread that has the fewest tasks. Must be called within a runtime, which is used if there are no threads.
