@@ -18,7 +18,7 @@
 //!
 //! Reading order: [`shared`] (whose cluster), [`cluster`] (what can be done with one), [`record`], [`oracle`] (Java's
 //! clients as a service), [`eventually`]; then [`worker`] (Connect workers, Java's and ours), [`rest`], [`tools`],
-//! [`prometheus`], [`token_server`].
+//! [`prometheus`], [`token_server`], [`proxy`] (faults of networks and brokers).
 //! Underneath: [`dist`] (fetching Kafka), [`process`] and [`leash`] (nothing stays behind), [`workspace`] (folders).
 //!
 //! Everything here panics with a message when it fails: a harness has no better use for an error. Whatever a spec may
@@ -36,6 +36,7 @@ pub mod portage;
 mod ports;
 pub mod process;
 pub mod prometheus;
+pub mod proxy;
 pub mod record;
 pub mod rest;
 pub mod shared;
@@ -53,9 +54,10 @@ pub use eventually::eventually;
 pub use oracle::{Oracle, OracleError};
 pub use ports::free_port;
 pub use process::{Process, Signal};
+pub use proxy::{Fate, Frame, Line, Proxy, Ruled};
 pub use record::{Consumed, Record, TimestampType};
 pub use rest::{Response, Rest};
-pub use shared::{Lab, Pair, clusters, lab, secured_cluster};
+pub use shared::{Lab, Pair, clusters, lab, proxied_cluster, secured_cluster};
 pub use token_server::{TokenServer, unsecured_token};
 pub use worker::{MirrorMaker, Runtime, Worker, WorkerConfig};
 

@@ -31,6 +31,12 @@ pub async fn secured_cluster() -> &'static KafkaCluster {
     SECURED.get_or_init(async || ClusterBuilder::new("secured").authorizer().start().await).await
 }
 
+/// A shared cluster behind a [`Proxy`](crate::Proxy), for faults that meet one connector only: leave its line alone.
+pub async fn proxied_cluster() -> &'static KafkaCluster {
+    static PROXIED: OnceCell<KafkaCluster> = OnceCell::const_new();
+    PROXIED.get_or_init(async || ClusterBuilder::new("proxied").proxied().start().await).await
+}
+
 /// So many specs may have clusters of their own at a time.
 static LABS: Semaphore = Semaphore::const_new(2);
 

@@ -22,7 +22,7 @@ const RECORD_BYTES: usize = 10_000;
 const SLACK_BYTES: usize = 3 << 20;
 
 /// Writes `count` records of [`RECORD_BYTES`], in batches of fifty.
-async fn flood(cluster: &KafkaCluster, topic: &str, partition: i32, count: usize) {
+pub(crate) async fn flood(cluster: &KafkaCluster, topic: &str, partition: i32, count: usize) {
     let producer = cluster.rskafka_partition(topic, partition).await;
     let record = rskafka::record::Record {
         key: None,
@@ -139,7 +139,7 @@ async fn a_broker_that_throttles_is_waited_for() {
 }
 
 /// The sum of a metric's lines with this connector.
-async fn sum(rest: &Rest, metric: &str, connector: &str) -> f64 {
+pub(crate) async fn sum(rest: &Rest, metric: &str, connector: &str) -> f64 {
     let shown = rest.get("/metrics").await.expect_text();
     let lines = shown.lines().filter(|line| line.starts_with(metric) && line.contains(connector));
     lines.filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok()).sum()

@@ -17,6 +17,8 @@ mod delivery_topics;
 mod embedded;
 mod exactly_once;
 mod fairness;
+mod faults_answers;
+mod faults_target;
 mod groups_sync;
 mod harness_facts;
 mod harness_java;

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use super::builder::STOP_TIMEOUT;
 use super::listeners::{Listener, PASSWORD, USER};
 use super::probe;
 use crate::process::{Process, Signal};
-use crate::{Properties, dist, eventually, properties_text};
+use crate::{Properties, Proxy, dist, eventually, properties_text};
 
 /// How a broker's JVM is started.
 #[derive(Clone, Copy, Debug)]
@@ -30,7 +31,10 @@ pub struct Broker {
     folder: PathBuf,
     cluster_id: String,
     listeners: Vec<(Listener, u16)>,
+    proxy: Option<Proxy>,
     java: Java,
+    /// How large a file may be from the next start on.
+    room_bytes: Mutex<Option<u64>>,
     process: Mutex<Option<Process>>,
 }
 
@@ -40,6 +44,7 @@ impl Broker {
         folder: PathBuf,
         cluster_id: &str,
         listeners: Vec<(Listener, u16)>,
+        proxy: Option<Proxy>,
         properties: &Properties,
         java: Java,
     ) -> Self {
@@ -49,14 +54,32 @@ impl Broker {
         let text = properties_text(&properties);
         fs::write(&file, text).unwrap_or_else(|e| panic!("cannot write {}: {e}", file.display()));
         let process = Mutex::new(None);
-        Self { name: name.to_owned(), folder, cluster_id: cluster_id.to_owned(), listeners, java, process }
+        Self {
+            name: name.to_owned(),
+            folder,
+            cluster_id: cluster_id.to_owned(),
+            listeners,
+            proxy,
+            java,
+            room_bytes: Mutex::new(None),
+            process,
+        }
+    }
+
+    pub(super) fn with_room(self, bytes: Option<u64>) -> Self {
+        Self { room_bytes: Mutex::new(bytes), ..self }
     }
 
     /// `127.0.0.1:port` of `listener`.
     pub fn address(&self, listener: Listener) -> String {
         let found = self.listeners.iter().find(|(name, _)| *name == listener);
-        let (_, port) = found.unwrap_or_else(|| panic!("{} was built without .secured()", self.name));
+        let (_, port) = found.unwrap_or_else(|| panic!("{} was built without {listener:?}", self.name));
         format!("127.0.0.1:{port}")
+    }
+
+    /// The proxy of a [`proxied`](crate::ClusterBuilder::proxied) cluster.
+    pub fn proxy(&self) -> &Proxy {
+        self.proxy.as_ref().unwrap_or_else(|| panic!("{} was built without .proxied()", self.name))
     }
 
     /// The folder of a partition's segments.
@@ -87,6 +110,11 @@ impl Broker {
     /// `kill -9`.
     pub fn kill(&self) {
         self.process().take();
+    }
+
+    /// From its next start on it has all the room there is.
+    pub fn give_room(&self) {
+        *self.room_bytes.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     /// SIGSTOP: connections stay open, nothing answers.
@@ -128,10 +156,13 @@ impl Broker {
         };
         java.arg("portage.BrokerMain").arg(self.folder.join("server.properties")).arg(self.data_dir());
         java.arg(&self.cluster_id);
-        if self.listeners.len() > 1 {
+        if self.listeners.iter().any(|(listener, _)| *listener == Listener::SaslPlaintext) {
             for mechanism in ["SCRAM-SHA-256", "SCRAM-SHA-512"] {
                 java.arg("--add-scram").arg(format!("{mechanism}=[name={USER},password={PASSWORD}]"));
             }
+        }
+        if let Some(bytes) = *self.room_bytes.lock().unwrap_or_else(PoisonError::into_inner) {
+            java = limited(&java, bytes);
         }
         *process = Some(Process::spawn(&self.name, &mut java, &self.log_path()));
     }
@@ -164,6 +195,15 @@ impl Broker {
     fn process(&self) -> MutexGuard<'_, Option<Process>> {
         self.process.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The same program, none of whose files may become larger.
+fn limited(program: &Command, bytes: u64) -> Command {
+    let mut shell = Command::new("sh");
+    // In blocks of 512 bytes, as POSIX has it.
+    shell.args(["-c", r#"ulimit -f "$1" && shift && exec "$@""#, "sh", &(bytes / 512).to_string()]);
+    shell.arg(program.get_program()).args(program.get_args());
+    shell
 }
 
 fn tail(log: &Path) -> String {

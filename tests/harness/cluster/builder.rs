@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::broker::Java;
 use super::listeners::{Listener, secured_properties};
 use super::{Broker, KafkaCluster, new_id};
-use crate::{Certificates, Properties, free_port, workspace};
+use crate::{Certificates, Properties, Proxy, free_port, workspace};
 
 /// Builds a [`KafkaCluster`]; obtained from [`Lab::cluster`](crate::Lab::cluster).
 #[derive(Debug)]
@@ -15,6 +15,8 @@ pub struct ClusterBuilder {
     heap_mb: u32,
     secured: bool,
     authorizer: bool,
+    proxied: bool,
+    room_bytes: Option<u64>,
     as_shipped: bool,
     ports: Option<u16>,
     config: Properties,
@@ -28,6 +30,8 @@ impl ClusterBuilder {
             heap_mb: 320,
             secured: false,
             authorizer: false,
+            proxied: false,
+            room_bytes: None,
             as_shipped: false,
             ports: None,
             config: Properties::new(),
@@ -72,6 +76,22 @@ impl ClusterBuilder {
         self.secured()
     }
 
+    /// With a [`Proxy`] in front of each broker, for those who come by [`Listener::Proxied`].
+    #[must_use]
+    pub fn proxied(mut self) -> Self {
+        self.proxied = true;
+        self
+    }
+
+    /// With disks that are full once a file has so many bytes (more than the 10 MiB of an index), until
+    /// [`Broker::give_room`]. A file of a broker can't grow then, which is an error of the disk to it, as on one without space;
+    /// unlike a small file system, this needs no rights.
+    #[must_use]
+    pub fn room_bytes(mut self, bytes: u64) -> Self {
+        self.room_bytes = Some(bytes);
+        self
+    }
+
     /// A broker setting, in the words of `server.properties`; it wins over the harness's own.
     #[must_use]
     pub fn config(mut self, key: &str, value: &str) -> Self {
@@ -102,11 +122,15 @@ impl ClusterBuilder {
             if self.secured {
                 listeners.extend(Listener::SECURED.map(|listener| (listener, free_port())));
             }
+            let behind = self.proxied.then(free_port);
+            let proxy = behind.map(|behind| Proxy::start(free_port(), behind));
+            listeners.extend(proxy.as_ref().map(|proxy| (Listener::Proxied, proxy.port())));
             let controller = controller_ports.get(usize::from(node_id) - 1).copied();
             let mut properties = self.common_properties(&voters.join(","), certificates.as_ref());
-            properties.extend(own_properties(node_id, &listeners, controller));
+            properties.extend(own_properties(node_id, &listeners, behind, controller));
             properties.extend(self.config.clone());
-            Broker::new(&format!("{}-{node_id}", self.name), folder, &id, listeners, &properties, self.java())
+            Broker::new(&format!("{}-{node_id}", self.name), folder, &id, listeners, proxy, &properties, self.java())
+                .with_room(self.room_bytes)
         });
         let cluster =
             KafkaCluster { name: self.name.clone(), id: id.clone(), brokers: brokers.collect(), certificates };
@@ -171,10 +195,17 @@ impl ClusterBuilder {
     }
 }
 
-fn own_properties(node_id: u16, listeners: &[(Listener, u16)], controller: Option<u16>) -> Properties {
+fn own_properties(
+    node_id: u16,
+    listeners: &[(Listener, u16)],
+    behind_proxy: Option<u16>,
+    controller: Option<u16>,
+) -> Properties {
+    let address = |listener: &Listener, port: &u16| format!("{}://127.0.0.1:{port}", listener.name());
+    let advertised: Vec<String> = listeners.iter().map(|(listener, port)| address(listener, port)).collect();
+    let bound = |listener: &Listener, port| behind_proxy.filter(|_| *listener == Listener::Proxied).unwrap_or(port);
     let mut addresses: Vec<String> =
-        listeners.iter().map(|(listener, port)| format!("{}://127.0.0.1:{port}", listener.name())).collect();
-    let advertised = addresses.join(",");
+        listeners.iter().map(|(listener, port)| address(listener, &bound(listener, *port))).collect();
     let mut protocols: Vec<String> =
         listeners.iter().map(|(listener, _)| format!("{}:{}", listener.name(), listener.protocol())).collect();
     protocols.push("CONTROLLER:PLAINTEXT".to_owned());
@@ -184,7 +215,7 @@ fn own_properties(node_id: u16, listeners: &[(Listener, u16)], controller: Optio
         ("node.id", node_id.to_string()),
         ("process.roles", roles.to_owned()),
         ("listeners", addresses.join(",")),
-        ("advertised.listeners", advertised),
+        ("advertised.listeners", advertised.join(",")),
         ("listener.security.protocol.map", protocols.join(",")),
     ]
     .map(|(key, value)| (key.to_owned(), value))

@@ -16,6 +16,9 @@ pub enum Listener {
     SaslPlaintext,
     /// SASL over TLS.
     SaslSsl,
+    /// As [`Plaintext`](Listener::Plaintext), by way of the broker's [`Proxy`](crate::Proxy); with
+    /// [`proxied`](crate::ClusterBuilder::proxied).
+    Proxied,
 }
 
 /// `connections.max.reauth.ms` of [`Listener::SaslPlaintext`].
@@ -37,12 +40,17 @@ impl Listener {
             Self::Mtls => "MTLS",
             Self::SaslPlaintext => "SASL_PLAINTEXT",
             Self::SaslSsl => "SASL_SSL",
+            Self::Proxied => "PROXIED",
         }
     }
 
     /// `security.protocol` of it.
     pub fn protocol(self) -> &'static str {
-        if self == Self::Mtls { "SSL" } else { self.name() }
+        match self {
+            Self::Mtls => "SSL",
+            Self::Proxied => "PLAINTEXT",
+            _ => self.name(),
+        }
     }
 
     fn is_tls(self) -> bool {
@@ -106,7 +114,7 @@ impl KafkaCluster {
     /// At [`Listener::Mtls`] it shows the client's certificate; at the SASL ones add [`sasl`](Self::sasl_client)'s.
     pub fn client(&self, listener: Listener) -> Properties {
         let mut client = Properties::from([("bootstrap.servers".to_owned(), self.bootstrap_at(listener))]);
-        if listener != Listener::Plaintext {
+        if listener.protocol() != "PLAINTEXT" {
             client.insert("security.protocol".to_owned(), listener.protocol().to_owned());
         }
         if listener.is_tls() {
