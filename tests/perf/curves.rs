@@ -61,7 +61,7 @@ async fn measure(pair: &Pair, workload: &Workload, connectors: usize, options: &
     let started = Instant::now();
     let worker = subject::worker(pair, &alias).await;
     for alias in &aliases {
-        subject::connect(&worker, pair, alias, &topic, &[("source", "MirrorSourceConnector")], 1).await;
+        subject::connect(&worker, pair, alias, &topic, &[("source", "MirrorSourceConnector")], &[]).await;
     }
     let limit = Duration::from_secs(options.seconds);
     run::watch(pair, Running::Portage(worker), &copies, workload, started, limit).await
@@ -73,7 +73,7 @@ async fn at_rest(pair: &Pair, partitions: u32) -> (f64, f64) {
     if partitions > 0 {
         pair.source.create_topic(&topic, partitions).await;
     }
-    let worker = subject::portage(pair, &alias, &topic, 1).await;
+    let worker = subject::portage(pair, &alias, &topic, &[]).await;
     let meter = Meter::of(worker.process().pid());
     tokio::time::sleep(REST).await;
     let before = meter.cpu_seconds();

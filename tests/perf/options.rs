@@ -20,7 +20,7 @@ usage: perf [compare | steady | wan | curves] [--quick] [--seconds N] [--rounds 
   --no-windows  with a round trip: as many bytes under way as anybody likes to send. Without it, as on a real wire, not more
              than the receiver has room for by default
   workloads: 1kb-none 1kb-zstd 100b-lz4 16kb-batches 1mb-batches 10kb-records 1-record-batches 200-partitions
-  subjects:  mm2 mm2-tuned portage portage-2-tasks bare";
+  subjects:  mm2 mm2-tuned portage portage-2-tasks portage-2-threads bare";
 
 /// What is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -17,6 +17,8 @@ pub(crate) enum Subject {
     Portage,
     /// The same with two tasks, each on a core of its own.
     Portage2,
+    /// The same with one task on two threads.
+    PortageThreads,
     /// Fetcher and producer of `kafka-client` in a loop (`examples/mirror_loop.rs`).
     Bare,
 }
@@ -29,7 +31,8 @@ pub(crate) enum Running {
 }
 
 impl Subject {
-    pub(crate) const ALL: [Self; 5] = [Self::Mm2, Self::Mm2Tuned, Self::Portage, Self::Portage2, Self::Bare];
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Mm2, Self::Mm2Tuned, Self::Portage, Self::Portage2, Self::PortageThreads, Self::Bare];
 
     /// For the command line and for aliases.
     pub(crate) fn name(self) -> &'static str {
@@ -38,6 +41,7 @@ impl Subject {
             Self::Mm2Tuned => "mm2-tuned",
             Self::Portage => "portage",
             Self::Portage2 => "portage-2-tasks",
+            Self::PortageThreads => "portage-2-threads",
             Self::Bare => "bare",
         }
     }
@@ -48,6 +52,7 @@ impl Subject {
             Self::Mm2Tuned => "MM2 4.3.0, tuned",
             Self::Portage => "Portage",
             Self::Portage2 => "Portage, 2 tasks",
+            Self::PortageThreads => "Portage, 2 threads",
             Self::Bare => "bare loop",
         }
     }
@@ -57,7 +62,7 @@ impl Subject {
     pub(crate) fn window_bytes(self) -> u64 {
         match self {
             Self::Mm2 | Self::Mm2Tuned => 64 << 10,
-            Self::Portage | Self::Portage2 | Self::Bare => 3 << 20,
+            Self::Portage | Self::Portage2 | Self::PortageThreads | Self::Bare => 3 << 20,
         }
     }
 
@@ -70,8 +75,11 @@ impl Subject {
                 properties.extend(tuned(alias));
                 Running::Mm2(MirrorMaker::start_as_shipped(alias, &properties))
             }
-            Self::Portage => Running::Portage(portage(pair, alias, topic, 1).await),
-            Self::Portage2 => Running::Portage(portage(pair, alias, topic, 2).await),
+            Self::Portage => Running::Portage(portage(pair, alias, topic, &[]).await),
+            Self::Portage2 => Running::Portage(portage(pair, alias, topic, &[("tasks.max", "2")]).await),
+            Self::PortageThreads => {
+                Running::Portage(portage(pair, alias, topic, &[("portage.task.threads", "2")]).await)
+            }
             Self::Bare => Running::Bare(bare(pair, alias, topic)),
         }
     }
@@ -124,15 +132,15 @@ fn tuned(alias: &str) -> Properties {
     .into()
 }
 
-/// A worker of a group of its own, with everything that MirrorMaker 2 runs.
-pub(crate) async fn portage(pair: &Pair, alias: &str, topic: &str, tasks_max: u32) -> Worker {
+/// A worker of a group of its own, with everything that MirrorMaker 2 runs, and these settings.
+pub(crate) async fn portage(pair: &Pair, alias: &str, topic: &str, settings: &[(&str, &str)]) -> Worker {
     let worker = worker(pair, alias).await;
     let kinds = [
         ("source", "MirrorSourceConnector"),
         ("checkpoint", "MirrorCheckpointConnector"),
         ("heartbeat", "MirrorHeartbeatConnector"),
     ];
-    connect(&worker, pair, alias, topic, &kinds, tasks_max).await;
+    connect(&worker, pair, alias, topic, &kinds, settings).await;
     worker
 }
 
@@ -148,29 +156,31 @@ pub(crate) async fn worker(pair: &Pair, name: &str) -> Worker {
     worker
 }
 
-/// Gives a worker connectors: names and classes.
+/// Gives a worker connectors: names and classes, and what is set for all of them.
 pub(crate) async fn connect(
     worker: &Worker,
     pair: &Pair,
     alias: &str,
     topic: &str,
     kinds: &[(&str, &str)],
-    tasks_max: u32,
+    settings: &[(&str, &str)],
 ) {
     for (name, class) in kinds {
-        let config = json!({
+        let mut config = json!({
             "connector.class": format!("org.apache.kafka.connect.mirror.{class}"),
             "source.cluster.alias": alias,
             "target.cluster.alias": format!("{alias}-t"),
             "source.cluster.bootstrap.servers": pair.source.bootstrap(),
             "target.cluster.bootstrap.servers": pair.target.bootstrap(),
             "topics": topic,
-            "tasks.max": tasks_max.to_string(),
             "replication.factor": "1",
             "checkpoints.topic.replication.factor": "1",
             "heartbeats.topic.replication.factor": "1",
             "offset-syncs.topic.replication.factor": "1",
         });
+        for (key, value) in settings {
+            config[*key] = json!(value);
+        }
         worker.rest().put_connector(&format!("{alias}-{name}"), &config).await.expect(201);
     }
 }

@@ -126,6 +126,7 @@ mod tests {
             ("topics".to_owned(), "a, b ,a".to_owned()),
             ("groups.exclude".to_owned(), "a,,b".to_owned()),
             (ON_DATA_LOSS.to_owned(), "panic".to_owned()),
+            ("portage.task.threads".to_owned(), "0".to_owned()),
         ]);
 
         let both = source_config_def().merge(checkpoint_config_def());
@@ -140,6 +141,7 @@ mod tests {
                 "Invalid value old for configuration metric.names.formats: String must be one of: legacy, new",
                 "Invalid value middle for configuration offset-syncs.topic.location: String must be one of: source, target",
                 "Invalid value panic for configuration portage.on.data.loss: String must be one of: continue, stop",
+                "Invalid value 0 for configuration portage.task.threads: Value must be at least 1",
                 "Invalid value 0.4 for configuration sasl.login.refresh.window.factor: Value must be at least 0.5",
                 "Configuration 'topics' values must not be duplicated.",
             ]
