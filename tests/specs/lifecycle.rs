@@ -263,6 +263,11 @@ impl Runs {
         Self(std::iter::once(0..count).collect())
     }
 
+    /// How often a number follows that does not come after the one before it.
+    pub(crate) fn steps_back(&self) -> usize {
+        self.0.windows(2).filter(|pair| pair[1].start < pair[0].end).count()
+    }
+
     /// Each number below `count` in order, beginning anew at `resumed` once: after the number before `died`.
     pub(crate) fn twice(died: usize, resumed: usize, count: usize) -> Self {
         if died == resumed { Self::once(count) } else { Self(vec![0..died, resumed..count]) }

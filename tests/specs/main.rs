@@ -18,6 +18,7 @@ mod embedded;
 mod exactly_once;
 mod fairness;
 mod faults_answers;
+mod faults_network;
 mod faults_target;
 mod groups_sync;
 mod harness_facts;

@@ -215,8 +215,11 @@ pub enum GroupEvent {
     },
     /// The coordinator wants everyone to join again.
     RebalanceNeeded,
-    /// The coordinator has not been reached for a heartbeat interval or more.
-    CoordinatorUnknown,
+    /// The coordinator does not answer.
+    CoordinatorUnknown {
+        /// For how long it has not been heard of.
+        unheard_ms: u64,
+    },
     /// The coordinator has answered again, and this worker is still a member.
     CoordinatorKnown,
     /// The coordinator does not know this member any more (session expired, fenced, or left on purpose).

@@ -24,9 +24,9 @@ pub struct Settings {
     pub worker_sync_timeout_ms: u64,
     /// `worker.unsync.backoff.ms`: how long an eager worker stays out after that.
     pub worker_unsync_backoff_ms: u64,
-    /// How long the coordinator may be unknown before the work is stopped, counted from
-    /// [`GroupEvent::CoordinatorUnknown`](crate::GroupEvent::CoordinatorUnknown). Java: 0. What is safe is the session
-    /// timeout less the heartbeat interval: nobody else gets the work before the session has ended.
+    /// How long the coordinator may not have been heard of before the work is stopped. Java: until
+    /// [`GroupEvent::CoordinatorUnknown`](crate::GroupEvent::CoordinatorUnknown). What is safe is the session timeout less
+    /// the heartbeat interval: nobody else gets the work before the session has ended.
     pub coordinator_grace_ms: u64,
     /// `inter.worker.key.ttl.ms`; 0 means that keys do not age.
     pub session_key_ttl_ms: u64,

@@ -82,7 +82,9 @@ fn translated(event: group::GroupEvent) -> GroupEvent {
             debug!("the coordinator wants everyone to join again");
             GroupEvent::RebalanceNeeded
         }
-        group::GroupEvent::CoordinatorUnknown => GroupEvent::CoordinatorUnknown,
+        group::GroupEvent::CoordinatorUnknown { unheard } => {
+            GroupEvent::CoordinatorUnknown { unheard_ms: unheard.as_millis().try_into().unwrap_or(u64::MAX) }
+        }
         group::GroupEvent::CoordinatorKnown => GroupEvent::CoordinatorKnown,
         group::GroupEvent::Lost { reason } => {
             warn!(error = %reason, "membership in the group was lost; joining anew");

@@ -18,6 +18,9 @@ use kafka_embedded::{ApiKey, EmbeddedKafka, Fault, Options, Tombstones};
 use kafka_protocol::messages::{DescribeClusterRequest, DescribeClusterResponse};
 use kafka_wire::batch::{Codec, DecodeLimits, FetchedEntry, Header, Record};
 
+#[path = "client/group.rs"]
+mod group;
+
 const TIMEOUT: Duration = Duration::from_secs(20);
 
 async fn kafka() -> EmbeddedKafka {
@@ -242,49 +245,6 @@ async fn an_open_transaction_hides_what_follows_until_a_newer_producer_fences_it
 
     assert_eq!(stable_end().await, Some(2));
     assert!(old.commit_transaction().await.is_err());
-}
-
-async fn next(events: &mut tokio::sync::mpsc::UnboundedReceiver<GroupEvent>) -> GroupEvent {
-    tokio::time::timeout(TIMEOUT, events.recv()).await.expect("an event in time").unwrap()
-}
-
-#[tokio::test]
-async fn workers_form_a_group_and_one_that_leaves_is_noticed() {
-    let kafka = kafka().await;
-    let settings = GroupSettings {
-        group_id: "workers".to_owned(),
-        protocol_type: "connect".to_owned(),
-        session_timeout: Duration::from_secs(6),
-        rebalance_timeout: Duration::from_secs(10),
-        heartbeat_interval: Duration::from_millis(100),
-    };
-    let protocols = || vec![("compatible".to_owned(), Bytes::from("me"))];
-    let (first, mut first_events) = GroupMember::start(cluster(&kafka).await, settings.clone());
-    first.join(protocols());
-    let GroupEvent::Joined { member_id: first_id, leader_id, .. } = next(&mut first_events).await else { panic!() };
-    assert_eq!(first_id, leader_id);
-    first.sync(1, vec![(first_id.clone(), Bytes::from("alone"))]);
-    assert_eq!(next(&mut first_events).await, GroupEvent::Synced { generation: 1, assignment: Bytes::from("alone") });
-
-    let (second, mut second_events) = GroupMember::start(cluster(&kafka).await, settings);
-    second.join(protocols());
-    assert_eq!(next(&mut first_events).await, GroupEvent::RebalanceNeeded);
-    first.join(protocols());
-    let GroupEvent::Joined { members, .. } = next(&mut first_events).await else { panic!() };
-    assert_eq!(members.len(), 2);
-    let GroupEvent::Joined { member_id: second_id, .. } = next(&mut second_events).await else { panic!() };
-    second.sync(2, Vec::new());
-    first.sync(2, vec![(second_id, Bytes::from("yours"))]);
-    assert_eq!(next(&mut second_events).await, GroupEvent::Synced { generation: 2, assignment: Bytes::from("yours") });
-
-    let described = cluster(&kafka).await.admin().describe_groups(&["workers"]).await.unwrap();
-    let described = described["workers"].as_ref().unwrap();
-    assert_eq!((described.state.as_str(), described.protocol_type.as_str()), ("Stable", "connect"));
-    assert_eq!(described.members.len(), 2);
-
-    assert!(matches!(next(&mut first_events).await, GroupEvent::Synced { generation: 2, .. }));
-    second.leave().await;
-    assert_eq!(next(&mut first_events).await, GroupEvent::RebalanceNeeded);
 }
 
 #[tokio::test]

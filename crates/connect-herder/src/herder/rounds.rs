@@ -32,12 +32,12 @@ impl Herder {
                 self.coordinator_unknown_since = None;
                 self.membership.sync_failed();
             }
-            GroupEvent::CoordinatorUnknown => {
-                self.coordinator_unknown_since.get_or_insert(self.now);
+            GroupEvent::CoordinatorUnknown { unheard_ms } => {
+                self.coordinator_unknown_since.get_or_insert(Now(self.now.0.saturating_sub(unheard_ms)));
             }
             GroupEvent::CoordinatorKnown => self.coordinator_unknown_since = None,
+            // A coordinator that is unknown stays so until it has let us join.
             GroupEvent::Lost { .. } => {
-                self.coordinator_unknown_since = None;
                 self.catch_up.abandon();
                 self.membership.lost();
             }
@@ -154,7 +154,6 @@ impl Herder {
     pub(super) fn maintain_round(&mut self) {
         if self.coordinator_deadline().is_some_and(|at| at <= self.now) {
             // Others may get our work any time from now on (Java: WorkerCoordinator.poll).
-            self.coordinator_unknown_since = None;
             self.give_up_work();
         }
         match self.membership.next(self.config.offset(), self.now) {

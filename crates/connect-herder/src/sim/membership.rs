@@ -14,7 +14,8 @@ impl World {
         if worker.cut_off {
             if !worker.told_unknown && now >= worker.heard_of_coordinator + HEARTBEAT_MS {
                 worker.told_unknown = true;
-                self.apply(index, Event::Group(GroupEvent::CoordinatorUnknown));
+                let unheard_ms = now - worker.heard_of_coordinator;
+                self.apply(index, Event::Group(GroupEvent::CoordinatorUnknown { unheard_ms }));
             }
             return;
         }

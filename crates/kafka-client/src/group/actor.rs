@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use tokio::sync::oneshot;
-use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout, timeout_at};
 use tracing::{debug, info, warn};
 
 use super::requests::{self, JoinAnswer, Membership};
@@ -27,6 +27,8 @@ pub(super) struct Actor {
     commands: UnboundedReceiver<Command>,
     events: UnboundedSender<GroupEvent>,
     membership: Membership,
+    /// When the coordinator last knew us.
+    heard: Instant,
     stats: Arc<GroupStats>,
 }
 
@@ -47,14 +49,6 @@ enum Waited<T> {
     Interrupted(Next),
 }
 
-/// How the heartbeats of a membership fare.
-struct Pulse {
-    /// When the coordinator last knew us.
-    answered: Instant,
-    /// The last heartbeat was not answered, and the owner has been told.
-    failing: bool,
-}
-
 impl Actor {
     pub(super) fn new(
         cluster: Cluster,
@@ -63,7 +57,7 @@ impl Actor {
         events: UnboundedSender<GroupEvent>,
         stats: Arc<GroupStats>,
     ) -> Self {
-        Self { cluster, settings, commands, events, membership: Membership::default(), stats }
+        Self { cluster, settings, commands, events, membership: Membership::default(), heard: Instant::now(), stats }
     }
 
     pub(super) async fn run(mut self) {
@@ -123,7 +117,7 @@ impl Actor {
                     if failures % 10 == 1 {
                         warn!(%error, failures, "cannot join the group yet, trying again");
                     }
-                    self.emit(GroupEvent::CoordinatorUnknown);
+                    self.emit(self.unknown());
                     self.forget_coordinator();
                     if let Waited::Interrupted(next) = self.pause(failures).await {
                         return next;
@@ -139,6 +133,7 @@ impl Actor {
 
     async fn joined(&mut self, answer: JoinAnswer) -> Next {
         self.membership = answer.membership;
+        self.heard = Instant::now();
         info!(generation = self.membership.generation, member_id = self.membership.member_id, "joined the group");
         self.emit(GroupEvent::Joined {
             generation: self.membership.generation,
@@ -155,12 +150,13 @@ impl Actor {
         let every = self.settings.heartbeat_interval.max(Duration::from_millis(1));
         let mut beats = interval_at(Instant::now() + every, every);
         beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut pulse = Pulse { answered: Instant::now(), failing: false };
+        // The last heartbeat was not answered, and the owner has been told.
+        let mut failing = false;
         loop {
             let command = tokio::select! {
                 command = self.commands.recv() => command,
                 _ = beats.tick() => {
-                    match self.beat(&mut pulse).await {
+                    match self.beat(&mut failing).await {
                         Waited::Done(()) => continue,
                         Waited::Interrupted(next) => return next,
                     }
@@ -174,7 +170,7 @@ impl Actor {
                     debug!(generation, "sync of another generation, ignored");
                 }
                 Some(Command::Sync { assignments, .. }) => match self.sync(assignments).await {
-                    Waited::Done(()) => pulse.answered = Instant::now(),
+                    Waited::Done(()) => self.heard = Instant::now(),
                     Waited::Interrupted(next) => return next,
                 },
             }
@@ -217,37 +213,50 @@ impl Actor {
     }
 
     /// One heartbeat.
-    async fn beat(&mut self, pulse: &mut Pulse) -> Waited<()> {
+    async fn beat(&mut self, failing: &mut bool) -> Waited<()> {
         let sent = Instant::now();
         let (cluster, settings, membership) = (self.cluster.clone(), self.settings.clone(), self.membership.clone());
-        let attempt = async move {
+        let beat = async move {
             let connection = coordinator(&cluster, &settings).await?;
             requests::heartbeat(&connection, &settings, &membership).await
         };
+        let (events, heard) = (self.events.clone(), self.heard);
+        let safe = self.settings.session_timeout.saturating_sub(self.settings.heartbeat_interval);
+        let attempt = async move {
+            tokio::pin!(beat);
+            match timeout_at(heard + safe, &mut beat).await {
+                Ok(answer) => (answer, false),
+                // It may hang for longer than the session lasts.
+                Err(_) => {
+                    let _ = events.send(GroupEvent::CoordinatorUnknown { unheard: heard.elapsed() });
+                    (beat.await, true)
+                }
+            }
+        };
         let error = match self.wait(attempt).await {
             Waited::Interrupted(next) => return Waited::Interrupted(next),
-            Waited::Done(Ok(())) => {
-                pulse.answered = sent;
+            Waited::Done((Ok(()), told)) => {
+                self.heard = sent;
                 self.stats.heartbeat.took(sent.elapsed());
-                if std::mem::take(&mut pulse.failing) {
+                if std::mem::take(failing) || told {
                     self.emit(GroupEvent::CoordinatorKnown);
                 }
                 return Waited::Done(());
             }
-            Waited::Done(Err(error)) => error,
+            Waited::Done((Err(error), _)) => error,
         };
         match verdict(&error, &self.settings.group_id) {
             Verdict::Rejoin => {
-                pulse.answered = sent;
-                pulse.failing = false;
+                self.heard = sent;
+                *failing = false;
                 self.emit(GroupEvent::RebalanceNeeded);
             }
             Verdict::Again => {
                 warn!(%error, "heartbeat failed");
                 self.forget_coordinator();
-                pulse.failing = true;
-                self.emit(GroupEvent::CoordinatorUnknown);
-                if pulse.answered.elapsed() >= self.settings.session_timeout {
+                *failing = true;
+                self.emit(self.unknown());
+                if self.heard.elapsed() >= self.settings.session_timeout {
                     return Waited::Interrupted(self.lost(&error));
                 }
             }
@@ -262,6 +271,10 @@ impl Actor {
             }
         }
         Waited::Done(())
+    }
+
+    fn unknown(&self) -> GroupEvent {
+        GroupEvent::CoordinatorUnknown { unheard: self.heard.elapsed() }
     }
 
     fn lost(&self, error: &ClientError) -> Next {
@@ -351,7 +364,10 @@ async fn attempt_join(
     member_id: String,
     protocols: Protocols,
 ) -> Result<JoinAnswer, requests::JoinRefused> {
-    let connection =
-        coordinator(&cluster, &settings).await.map_err(|error| requests::JoinRefused { error, member_id: None })?;
+    // Longer than a session nobody waits to be told where to join.
+    let found = timeout(settings.session_timeout, coordinator(&cluster, &settings)).await;
+    let found =
+        found.unwrap_or_else(|_| Err(ClientError::timeout("finding the coordinator", settings.session_timeout)));
+    let connection = found.map_err(|error| requests::JoinRefused { error, member_id: None })?;
     requests::join(&connection, &settings, &member_id, &protocols).await
 }

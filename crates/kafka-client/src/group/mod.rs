@@ -71,8 +71,12 @@ pub enum GroupEvent {
     },
     /// Everyone is to join again. Heartbeats go on meanwhile.
     RebalanceNeeded,
-    /// The coordinator does not answer; the membership may still be good. Repeated with every failed heartbeat.
-    CoordinatorUnknown,
+    /// The coordinator does not answer; the membership may still be good. Repeated with every failed heartbeat, and told a
+    /// heartbeat interval before the session can end, should a heartbeat still be waiting for its answer.
+    CoordinatorUnknown {
+        /// For how long it has not been heard of.
+        unheard: Duration,
+    },
     /// The coordinator answers a heartbeat again, after [`GroupEvent::CoordinatorUnknown`]; nothing was lost.
     CoordinatorKnown,
     /// The membership has ended without being asked to; a join starts anew.

@@ -97,13 +97,39 @@ fn a_group_that_is_lost_is_joined_again_with_what_still_runs() {
     assert_eq!(allocation.assigned, work(&[], &[("m", 0)]));
 }
 
+const UNKNOWN: GroupEvent = GroupEvent::CoordinatorUnknown { unheard_ms: 0 };
+
+#[test]
+fn work_stops_at_once_when_the_coordinator_has_not_been_heard_of_for_a_session() {
+    let mut bench = Bench::following(&connector_and_tasks("m", 1), work(&[], &[("m", 0)]));
+    bench.now = 20_000;
+
+    assert_eq!(bench.group(GroupEvent::CoordinatorUnknown { unheard_ms: 7_000 }), [stop_task("m", 0)]);
+
+    // It is not starting anew: what it knows can be asked for.
+    assert!(matches!(bench.herder.view().stage, crate::view::Stage::Impaired(_)));
+    assert_eq!(bench.herder.next_timeout(), None);
+}
+
+#[test]
+fn work_stops_in_time_also_if_the_membership_is_lost_meanwhile() {
+    let mut bench = Bench::following(&connector_and_tasks("m", 1), work(&[], &[("m", 0)]));
+    bench.now = 10_000;
+    bench.group(GroupEvent::CoordinatorUnknown { unheard_ms: 3_000 });
+
+    bench.group(GroupEvent::Lost { reason: "no answer".into() });
+
+    assert_eq!(bench.herder.next_timeout(), Some(at(14_000)));
+    assert_eq!(bench.tick_at(14_000), [stop_task("m", 0)]);
+}
+
 #[test]
 fn work_stops_when_the_coordinator_stays_unknown_but_not_before() {
     let mut bench = Bench::following(&connector_and_tasks("m", 1), work(&[], &[("m", 0)]));
 
-    assert_eq!(bench.group(GroupEvent::CoordinatorUnknown), []);
+    assert_eq!(bench.group(UNKNOWN), []);
     bench.now = 5_000;
-    assert_eq!(bench.group(GroupEvent::CoordinatorUnknown), []);
+    assert_eq!(bench.group(UNKNOWN), []);
     assert_eq!(bench.herder.next_timeout(), Some(at(7_000)));
 
     assert_eq!(bench.tick_at(7_000), [stop_task("m", 0)]);
@@ -115,7 +141,7 @@ fn work_stops_when_the_coordinator_stays_unknown_but_not_before() {
 #[test]
 fn a_coordinator_that_comes_back_in_time_changes_nothing() {
     let mut bench = Bench::following(&connector_and_tasks("m", 1), work(&[], &[("m", 0)]));
-    bench.group(GroupEvent::CoordinatorUnknown);
+    bench.group(UNKNOWN);
 
     assert_eq!(bench.group(GroupEvent::CoordinatorKnown), []);
 
