@@ -41,6 +41,7 @@ mod mirror_losses;
 mod mirror_losses_exact;
 mod mirror_losses_target;
 mod mirror_reassignment;
+mod mirror_tombstones;
 mod mirror_topologies;
 mod oauth;
 mod offsets;

@@ -50,7 +50,7 @@ async fn runs(worker: &Worker, name: &str) {
 }
 
 /// What the tasks of a connector have to say.
-async fn traces(worker: &Worker, name: &str) -> String {
+pub(crate) async fn traces(worker: &Worker, name: &str) -> String {
     let status = worker.rest().get(&format!("/connectors/{name}/status")).await.expect(200);
     let tasks = status["tasks"].as_array().map_or(&[][..], Vec::as_slice).iter();
     tasks.filter_map(|task| task["trace"].as_str()).collect::<Vec<_>>().join("\n")

@@ -18,6 +18,7 @@
 //! | [`numbers`] | what is shown of each partition: MirrorMaker 2's metrics, and the lag |
 //! | [`strands`] | how a task is split over several threads (pure) |
 //! | [`throttle`] | how fast a task may read (pure) |
+//! | [`unread`] | since when something may be unread, and whether deletes are gone (pure) |
 //! | [`losses`] | what is done when the source log does not fit the position any more (pure) |
 //! | `loss_book` | losses until somebody acknowledges them |
 //!
@@ -45,6 +46,7 @@ mod task;
 pub mod throttle;
 mod topic_acls;
 mod topic_configs;
+pub mod unread;
 
 use std::sync::Arc;
 

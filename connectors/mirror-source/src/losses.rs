@@ -79,6 +79,15 @@ pub enum LossKind {
         /// The target offset after the last one that is gone.
         to: i64,
     },
+    /// A compacted topic was not read for longer than it keeps tombstones: deletes may be gone without a trace.
+    Tombstones {
+        /// The first offset that may have been one.
+        from: i64,
+        /// The end of the log when that was noticed.
+        to: i64,
+        /// For how long records may have been there unread, in milliseconds.
+        unread_ms: i64,
+    },
 }
 
 /// How far a task has come in a partition.
@@ -108,6 +117,7 @@ impl LossKind {
             LossKind::Diverged { .. } => "diverged",
             LossKind::Recreated { .. } => "recreated",
             LossKind::TargetLost { .. } => "target lost",
+            LossKind::Tombstones { .. } => "tombstones",
         }
     }
 
@@ -118,7 +128,10 @@ impl LossKind {
             LossKind::Truncated { from, to } | LossKind::Recreated { position: Some(from), last_end: Some(to), .. } => {
                 to.saturating_sub(*from).max(0).unsigned_abs()
             }
-            LossKind::Diverged { .. } | LossKind::Recreated { .. } | LossKind::TargetLost { .. } => 0,
+            LossKind::Diverged { .. }
+            | LossKind::Recreated { .. }
+            | LossKind::TargetLost { .. }
+            | LossKind::Tombstones { .. } => 0,
         }
     }
 
@@ -126,7 +139,9 @@ impl LossKind {
     #[must_use]
     pub fn go_on_at(&self) -> Position {
         match self {
-            LossKind::Truncated { to: next, .. } | LossKind::TargetLost { before: next, .. } => Position::offset(*next),
+            LossKind::Truncated { to: next, .. }
+            | LossKind::TargetLost { before: next, .. }
+            | LossKind::Tombstones { from: next, .. } => Position::offset(*next),
             LossKind::Diverged { common_end, .. } => common_end.map_or(Position::earliest(), Position::offset),
             LossKind::Recreated { new_id, .. } => Position::earliest().with_topic_id(*new_id),
         }
@@ -177,6 +192,14 @@ impl fmt::Display for LossKind {
                 "the target has lost what it held at offsets {from} to {}: its topic was deleted and created again, or its log \
                  was cut off; copies of source records before offset {before} are gone there, and are not sent again",
                 to - 1
+            ),
+            LossKind::Tombstones { from, to, unread_ms } => write!(
+                f,
+                "deletes with offsets between {from} and {} may be missing: they were there unread for up to {} s, which is \
+                 longer than the source topic keeps them (delete.retention.ms), and compaction has been there; the target may \
+                 hold keys that the source has deleted",
+                to - 1,
+                unread_ms / 1000
             ),
         }
     }
@@ -237,6 +260,7 @@ fn to_json(loss: &Loss) -> Value {
             json!({"oldId": old_id.to_string(), "newId": new_id.to_string(), "from": position, "to": last_end})
         }
         LossKind::TargetLost { before, from, to } => json!({"before": before, "from": from, "to": to}),
+        LossKind::Tombstones { from, to, unread_ms } => json!({"from": from, "to": to, "unreadMs": unread_ms}),
     };
     json["reason"] = json!(loss.kind.reason());
     json["noticed"] = json!(loss.noticed_ms);
@@ -256,6 +280,9 @@ fn from_json(json: &Value) -> Option<Loss> {
             last_end: number("to"),
         },
         "target lost" => LossKind::TargetLost { before: number("before")?, from: number("from")?, to: number("to")? },
+        "tombstones" => {
+            LossKind::Tombstones { from: number("from")?, to: number("to")?, unread_ms: number("unreadMs")? }
+        }
         _ => return None,
     };
     Some(Loss { noticed_ms: number("noticed")?, kind })
@@ -315,6 +342,7 @@ mod tests {
                 last_end: None,
             },
             LossKind::TargetLost { before: 7, from: 0, to: 9 },
+            LossKind::Tombstones { from: 7, to: 9, unread_ms: 90_000_000 },
         ];
         let losses: Vec<Loss> = kinds.into_iter().map(|kind| Loss { noticed_ms: 5, kind }).collect();
         let plain = mirror::SavedPosition::of_offset(49).to_source_offset();

@@ -25,6 +25,7 @@ use crate::numbers::{Ledger, TaskNumbers};
 use crate::offset_runs::OffsetRuns;
 use crate::syncs::OffsetSyncs;
 use crate::throttle::Throttle;
+use crate::unread::{Answer, Unread};
 use transactions::OpenTransactions;
 
 /// A running task.
@@ -60,6 +61,7 @@ struct Partition {
     /// Refused by the target, or stopped after a loss: nothing more is handed out.
     stopped: bool,
     seen: Seen,
+    unread: Unread,
     /// The topic that is read, if its id is known.
     topic_id: Option<TopicId>,
     /// Of the last record that was read, if it is known.
@@ -85,9 +87,17 @@ impl MirrorSourceTask {
         if self.open_transactions.fetched(tag, &fetched, Instant::now()) {
             self.reported = false;
         }
+        let before_ms = self.partitions[tag].unread.since_ms();
+        let missed = self.partitions[tag].unread.read(answer(&fetched, now_ms));
+        let is_named = missed.is_some();
+        if missed.is_some_and(|missed| !self.goes_on_after(tag, missed)) {
+            return Vec::new();
+        }
         let partition = &mut self.partitions[tag];
+        let after_ms = partition.unread.since_ms();
         let mut unreadable = None;
-        let mut batches = Vec::with_capacity(fetched.batches.len());
+        let count = fetched.batches.len();
+        let mut batches = Vec::with_capacity(count);
         for entry in fetched.batches {
             let (payload, last_offset, leader_epoch) = match entry {
                 FetchedEntry::Batch(batch) => {
@@ -107,7 +117,9 @@ impl MirrorSourceTask {
                 },
             };
             partition.leader_epoch = leader_epoch;
-            let saved = SavedPosition { offset: last_offset, topic_id, leader_epoch };
+            let is_last = batches.len() + 1 == count;
+            let seen_ms = if is_last || is_named { after_ms } else { before_ms };
+            let saved = SavedPosition { offset: last_offset, topic_id, leader_epoch, seen_ms };
             batches.push(SourceBatch {
                 tag,
                 topic: Arc::clone(&partition.remote_topic),
@@ -120,6 +132,10 @@ impl MirrorSourceTask {
             });
         }
         partition.ledger.read(fetched.position_before, fetched.next_position, fetched.high_watermark, now_ms);
+        if is_named && batches.is_empty() {
+            let mark = self.marker(tag, fetched.next_position, fetched.leader_epoch);
+            batches.push(mark);
+        }
         if let Some((offset, message)) = unreadable {
             self.stop_partition(tag, Some(offset), message);
         }
@@ -337,6 +353,17 @@ impl SourceTask for MirrorSourceTask {
         if let Some(syncs) = self.syncs {
             syncs.close().await;
         }
+    }
+}
+
+/// When it came, although it may have waited since.
+fn answer(fetched: &FetchedPartition, now_ms: i64) -> Answer {
+    let waited_ms = i64::try_from(fetched.fetched_at.elapsed().as_millis()).unwrap_or(i64::MAX);
+    Answer {
+        next: fetched.next_position,
+        end: fetched.high_watermark,
+        first_missing: fetched.first_missing,
+        at_ms: now_ms.saturating_sub(waited_ms),
     }
 }
 

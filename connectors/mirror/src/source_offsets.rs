@@ -8,7 +8,8 @@
 //!
 //! The order of fields is part of the format: the topic is compacted by raw key bytes, and another order would be another
 //! key. It is read in any order. The source connector adds `topicId` and `leaderEpoch` beside `offset`, which tell a
-//! re-created or rewritten log from the one that was read; Java reads over them.
+//! re-created or rewritten log from the one that was read, and `seenMs`, which tells for how long it has not been read; Java
+//! reads over them.
 
 use connect_api::{SourceOffset, SourcePartition};
 use serde_json::{Map, Value, json};
@@ -25,6 +26,7 @@ pub(crate) const TARGET_ALIAS: &str = "targetClusterAlias";
 pub(crate) const OFFSET: &str = "offset";
 pub(crate) const TOPIC_ID: &str = "topicId";
 pub(crate) const LEADER_EPOCH: &str = "leaderEpoch";
+pub(crate) const SEEN: &str = "seenMs";
 
 /// The source partition of the source connector: a partition of the source cluster, by its name there.
 #[must_use]
@@ -81,6 +83,8 @@ pub struct SavedPosition {
     pub topic_id: Option<TopicId>,
     /// The leader epoch of the last record that has crossed; unknown as above.
     pub leader_epoch: Option<i32>,
+    /// A time, in milliseconds since 1970, before all records that are still to be read; unknown as above.
+    pub seen_ms: Option<i64>,
 }
 
 /// A stored offset that says something, but no offset.
@@ -97,7 +101,7 @@ impl SavedPosition {
     /// A position as Java stores it.
     #[must_use]
     pub fn of_offset(offset: i64) -> Self {
-        Self { offset, topic_id: None, leader_epoch: None }
+        Self { offset, topic_id: None, leader_epoch: None, seen_ms: None }
     }
 
     /// The offset at which reading goes on.
@@ -109,7 +113,7 @@ impl SavedPosition {
     /// The position as it is stored.
     #[must_use]
     pub fn to_source_offset(&self) -> SourceOffset {
-        let Self { offset, topic_id, leader_epoch } = *self;
+        let Self { offset, topic_id, leader_epoch, seen_ms } = *self;
         SourceOffset::later(move || {
             let mut fields = Map::new();
             fields.insert(OFFSET.to_owned(), json!(offset));
@@ -119,12 +123,15 @@ impl SavedPosition {
             if let Some(epoch) = leader_epoch {
                 fields.insert(LEADER_EPOCH.to_owned(), json!(epoch));
             }
+            if let Some(seen_ms) = seen_ms {
+                fields.insert(SEEN.to_owned(), json!(seen_ms));
+            }
             fields
         })
     }
 
     /// The position of a stored offset. `None` where Java starts from `auto.offset.reset`: no `offset`, null or negative
-    /// (except -1 beside a topic id). A topic id or epoch that cannot be read counts as unknown.
+    /// (except -1 beside a topic id). A topic id, epoch or time that cannot be read counts as unknown.
     pub fn from_source_offset(stored: &SourceOffset) -> Result<Option<Self>, BadSavedPosition> {
         let fields = stored.fields();
         let offset = match fields.get(OFFSET) {
@@ -140,7 +147,8 @@ impl SavedPosition {
             .and_then(Value::as_i64)
             .and_then(|epoch| i32::try_from(epoch).ok())
             .filter(|epoch| *epoch >= 0);
-        Ok(Some(Self { offset, topic_id, leader_epoch }))
+        let seen_ms = fields.get(SEEN).and_then(Value::as_i64);
+        Ok(Some(Self { offset, topic_id, leader_epoch, seen_ms }))
     }
 }
 
@@ -188,18 +196,23 @@ mod tests {
     }
 
     #[test]
-    fn topic_id_and_epoch_stand_beside_the_offset_and_come_back() {
+    fn topic_id_epoch_and_time_stand_beside_the_offset_and_come_back() {
         let position = SavedPosition {
             offset: 41,
             topic_id: Some("ASNFZ4mrze_-3LqYdlQyEA".parse().unwrap()),
             leader_epoch: Some(7),
+            seen_ms: Some(1_700_000_000_123),
         };
 
         let stored = position.to_source_offset();
 
-        assert_eq!(stored.to_json(), r#"{"offset":41,"topicId":"ASNFZ4mrze_-3LqYdlQyEA","leaderEpoch":7}"#);
+        assert_eq!(
+            stored.to_json(),
+            r#"{"offset":41,"topicId":"ASNFZ4mrze_-3LqYdlQyEA","leaderEpoch":7,"seenMs":1700000000123}"#
+        );
         assert_eq!(SavedPosition::from_source_offset(&stored), Ok(Some(position)));
-        let reordered = offset(r#"{"leaderEpoch":7,"topicId":"ASNFZ4mrze_-3LqYdlQyEA","offset":41}"#);
+        let reordered =
+            offset(r#"{"seenMs":1700000000123,"leaderEpoch":7,"topicId":"ASNFZ4mrze_-3LqYdlQyEA","offset":41}"#);
         assert_eq!(SavedPosition::from_source_offset(&reordered), Ok(Some(position)));
     }
 
@@ -227,8 +240,8 @@ mod tests {
     }
 
     #[test]
-    fn an_id_or_epoch_that_cannot_be_read_is_unknown() {
-        let stored = offset(r#"{"offset":1,"topicId":"nonsense","leaderEpoch":-1}"#);
+    fn an_id_an_epoch_or_a_time_that_cannot_be_read_is_unknown() {
+        let stored = offset(r#"{"offset":1,"topicId":"nonsense","leaderEpoch":-1,"seenMs":"then"}"#);
 
         assert_eq!(SavedPosition::from_source_offset(&stored), Ok(Some(SavedPosition::of_offset(1))));
     }

@@ -11,8 +11,8 @@ use crate::clients;
 use crate::losses::{LossKind, OnDataLoss, Seen};
 
 impl MirrorSourceTask {
-    /// Something is lost. Says so, and goes on or not, as the policy says.
-    pub(super) fn lost(&mut self, tag: usize, loss: LossKind) -> Option<SourceBatch> {
+    /// Something is lost. Says so and remembers it; whether to go on, as the policy says.
+    pub(super) fn goes_on_after(&mut self, tag: usize, loss: LossKind) -> bool {
         let tp = self.partitions[tag].tp.clone();
         let (topic, partition, reason) = (&*tp.topic, tp.partition, loss.reason());
         self.partitions[tag].ledger.lost(loss.records());
@@ -27,7 +27,7 @@ impl MirrorSourceTask {
             let message = format!("{loss}; {remedy}");
             self.losses.note(tag, clients::now_ms(), loss);
             self.stop_partition(tag, None, message);
-            return None;
+            return false;
         }
         error!(
             topic,
@@ -35,13 +35,21 @@ impl MirrorSourceTask {
             reason,
             "data loss at the source, going on with what exists; see what readers of the target miss: {loss}"
         );
-        self.losses.note(tag, clients::now_ms(), loss.clone());
+        self.losses.note(tag, clients::now_ms(), loss);
         // Whatever was wrong with the log that is gone.
         self.faults.remove(&tag);
         self.report();
+        true
+    }
+
+    /// The log does not fit the position any more: goes on with what there is, or not.
+    pub(super) fn lost(&mut self, tag: usize, loss: LossKind) -> Option<SourceBatch> {
+        if !self.goes_on_after(tag, loss.clone()) {
+            return None;
+        }
         self.note(tag, &loss);
-        let go_on_at = loss.go_on_at();
-        self.fetcher.seek(tp, go_on_at);
+        let tp = self.partitions[tag].tp.clone();
+        self.fetcher.seek(tp, loss.go_on_at());
         self.partitions[tag].leader_epoch = None;
         match loss {
             LossKind::Truncated { to: next, .. } | LossKind::Diverged { common_end: Some(next), .. } => {
@@ -57,7 +65,7 @@ impl MirrorSourceTask {
                 partition.marks_position = true;
                 None
             }
-            LossKind::TargetLost { .. } => None,
+            LossKind::TargetLost { .. } | LossKind::Tombstones { .. } => None,
         }
     }
 
@@ -88,7 +96,8 @@ impl MirrorSourceTask {
         }
         let partition = &mut self.partitions[tag];
         partition.ledger.handed_out_old_format(next);
-        let saved = SavedPosition { offset: next - 1, topic_id: partition.topic_id, leader_epoch };
+        let seen_ms = partition.unread.since_ms();
+        let saved = SavedPosition { offset: next - 1, topic_id: partition.topic_id, leader_epoch, seen_ms };
         SourceBatch {
             tag,
             topic: Arc::clone(&partition.remote_topic),
@@ -108,7 +117,7 @@ impl MirrorSourceTask {
             LossKind::Truncated { to, .. } => runs.read_to(*to),
             LossKind::Diverged { common_end, .. } => runs.rewound(common_end.unwrap_or(0)),
             LossKind::Recreated { new_id, .. } => runs.recreated(TopicId::new(*new_id.as_bytes())),
-            LossKind::TargetLost { .. } => {}
+            LossKind::TargetLost { .. } | LossKind::Tombstones { .. } => {}
         }
     }
 }

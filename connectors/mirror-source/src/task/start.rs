@@ -1,6 +1,6 @@
 //! How a task begins: from a task config and stored offsets to a fetcher with positions.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use connect_api::ConnectError;
@@ -27,6 +27,8 @@ use crate::offset_runs::{OffsetRuns, StartAt, Taken};
 use crate::strands;
 use crate::syncs::{OffsetSyncs, SyncsTopic};
 use crate::throttle::{Limits, Throttle};
+use crate::topic_configs::described;
+use crate::unread::{self, Unread};
 
 impl MirrorSourceTask {
     pub(crate) async fn start(
@@ -55,6 +57,7 @@ impl MirrorSourceTask {
                 source_partition: source_partition(alias, tp),
                 stopped: false,
                 seen: Seen::default(),
+                unread: Unread::default(),
                 topic_id: None,
                 leader_epoch: None,
                 marks_position: false,
@@ -78,6 +81,9 @@ impl MirrorSourceTask {
             acknowledged(&config)?,
             partitions.iter().map(|partition| &partition.tp).zip(stored.iter().map(Option::as_ref)),
         );
+        let mirrored =
+            assigned.iter().map(|tp| &*tp.topic).filter(|topic| !policy.is_heartbeats_topic(topic)).collect();
+        let deletes_kept_ms = deletes_kept_ms(&cluster, mirrored).await?;
         for (partition, stored) in partitions.iter_mut().zip(&stored) {
             let saved = match stored {
                 Some(stored) => SavedPosition::from_source_offset(stored)
@@ -88,6 +94,8 @@ impl MirrorSourceTask {
             partition.seen.position = saved.as_ref().map(SavedPosition::next);
             partition.topic_id = saved.and_then(|saved| saved.topic_id);
             partition.leader_epoch = saved.and_then(|saved| saved.leader_epoch);
+            let kept_ms = deletes_kept_ms.get(&*partition.tp.topic).copied();
+            partition.unread = Unread::new(saved.and_then(|saved| saved.seen_ms), kept_ms);
             // A second start would find another end, and skip what has come in between.
             partition.marks_position = start == Position::latest();
             starts.push((partition.tp.clone(), start));
@@ -176,6 +184,23 @@ async fn know_topics(cluster: &Cluster, partitions: &mut [Partition]) -> Result<
         partition.topic_id = info.and_then(|info| TopicId::new(*info.id.as_bytes()));
     }
     Ok(())
+}
+
+/// How long compacted topics keep deletes. Of heartbeats nothing is ever deleted.
+async fn deletes_kept_ms(cluster: &Cluster, topics: BTreeSet<&str>) -> Result<BTreeMap<String, i64>, ConnectError> {
+    let topics: Vec<String> = topics.into_iter().map(str::to_owned).collect();
+    let described = described(&cluster.admin(), &topics).await;
+    let described = described.map_err(|error| clients::refused(ClientRole::ReplicationConsumer, &error))?;
+    let mut kept_ms = BTreeMap::new();
+    for (topic, configs) in described {
+        match configs {
+            Ok(configs) => kept_ms.extend(unread::deletes_kept_ms(&configs).map(|kept_ms| (topic, kept_ms))),
+            Err(error) => {
+                info!(topic, %error, "configs can't be read at the source: deletes that are compacted away unread are not noticed");
+            }
+        }
+    }
+    Ok(kept_ms)
 }
 
 /// `auto.offset.reset` of the source consumer: where a partition without a stored offset begins.

@@ -293,6 +293,8 @@ impl Driver {
                 last_stable_offset,
                 log_start_offset,
                 aborted_batches: filtered.aborted_batches,
+                first_missing: filtered.first_missing,
+                fetched_at: Instant::now(),
                 permit: permit.cloned().unwrap_or_default(),
             };
             items.push((tp.clone(), version, Item::Data(data)));

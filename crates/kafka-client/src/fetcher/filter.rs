@@ -27,6 +27,8 @@ pub(super) struct Filtered {
     pub(super) leader_epoch: Option<i32>,
     /// Transactional batches left out because their transaction was aborted.
     pub(super) aborted_batches: u64,
+    /// The first offset that the log does not have any more, or a little before it.
+    pub(super) first_missing: Option<i64>,
 }
 
 /// Leaves out control batches, empty ones, those before `position`, and (for read_committed, when `aborted` is given) those of
@@ -40,6 +42,7 @@ pub(super) fn filter(
     let mut transactions = aborted.map(Transactions::new);
     let mut filtered = Filtered { next_position: position, ..Filtered::default() };
     for entry in entries {
+        filtered.first_missing = filtered.first_missing.or_else(|| missing(&entry, filtered.next_position));
         filtered.next_position = filtered.next_position.max(entry.next_offset());
         let FetchedEntry::Batch(batch) = &entry else {
             // Message sets from before transactions; they have no leader epoch either.
@@ -61,6 +64,16 @@ pub(super) fn filter(
         }
     }
     Ok(filtered)
+}
+
+/// The first offset from `from` to the end of an entry that it has no record for, or a little before it: the cleaner has been
+/// there. Of old formats that is not known. Control batches have nothing that anybody could miss.
+fn missing(entry: &FetchedEntry, from: i64) -> Option<i64> {
+    let FetchedEntry::Batch(batch) = entry else { return Some(from) };
+    let offsets = batch.next_offset() - batch.base_offset();
+    let has_holes = !batch.is_control() && i64::try_from(batch.record_count()).is_ok_and(|records| records < offsets);
+    let is_wanted = batch.next_offset() > from;
+    (batch.base_offset() > from || (is_wanted && has_holes)).then_some(from)
 }
 
 /// The aborted transactions that a reader is inside of.
@@ -217,6 +230,31 @@ mod tests {
         let filtered = filter(vec![plain(0), plain(10)], 14, None).unwrap();
 
         assert_eq!((offsets(&filtered), filtered.next_position), (vec![10], 20));
+    }
+
+    /// A batch of ten records that has lost some of them.
+    fn compacted(offset: i64, left: i32) -> FetchedEntry {
+        let FetchedEntry::Batch(batch) = plain(offset) else { unreachable!() };
+        let mut bytes = BytesMut::from(&batch.as_bytes()[..]);
+        bytes[57..61].copy_from_slice(&left.to_be_bytes());
+        split(bytes.freeze()).next().unwrap().unwrap()
+    }
+
+    #[test]
+    fn what_the_cleaner_has_taken_is_noticed_and_what_is_left_out_here_is_not() {
+        let first_missing = |log: Vec<FetchedEntry>, position, aborted: &[Aborted]| {
+            filter(log, position, Some(aborted)).unwrap().first_missing
+        };
+        let aborted = [Aborted { producer_id: 1, first_offset: 0 }];
+
+        assert_eq!(first_missing(vec![transactional(0, 1), abort(10, 1), plain(11)], 0, &aborted), None);
+        assert_eq!(first_missing(vec![plain(0), plain(10)], 4, &[]), None);
+        assert_eq!(first_missing(vec![], 4, &[]), None);
+        assert_eq!(first_missing(vec![plain(10)], 4, &[]), Some(4));
+        assert_eq!(first_missing(vec![plain(0), plain(12), plain(30)], 0, &[]), Some(10));
+        assert_eq!(first_missing(vec![plain(0), compacted(10, 7)], 0, &[]), Some(10));
+        assert_eq!(first_missing(vec![plain(0), compacted(10, 0)], 0, &[]), Some(10));
+        assert_eq!(first_missing(vec![compacted(0, 7), plain(10)], 10, &[]), None, "read before");
     }
 
     #[test]

@@ -36,6 +36,7 @@ use std::sync::Arc;
 
 use kafka_wire::batch::FetchedEntry;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::TopicPartition;
@@ -128,6 +129,11 @@ pub struct FetchedPartition {
     pub log_start_offset: i64,
     /// Batches left out because their transactions were aborted.
     pub aborted_batches: u64,
+    /// The first of the offsets read that the log has no record for any more, or a little before it: compaction has been there.
+    /// Markers and what is not to be delivered are not missing.
+    pub first_missing: Option<i64>,
+    /// When the broker's answer came. It may have waited since for somebody to take it.
+    pub fetched_at: Instant,
     /// The memory of the whole response that the batches are slices of. Keep a clone with every batch that is kept.
     pub permit: BudgetPermit,
 }
