@@ -46,6 +46,7 @@ mod mirror_topologies;
 mod oauth;
 mod offsets;
 mod offsets_random;
+mod offsets_redone;
 mod packaging;
 mod raw;
 mod record_path;

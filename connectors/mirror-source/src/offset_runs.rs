@@ -58,7 +58,13 @@ pub(crate) struct OffsetRuns {
 
 impl OffsetRuns {
     /// Reads what is stored and takes the partitions up, in the order given. An error is a sentence.
-    pub(crate) async fn open(config: &ConfigMap, source: &Admin, taken: &[Taken]) -> Result<Self, String> {
+    /// `isolation`: what of the source is read.
+    pub(crate) async fn open(
+        config: &ConfigMap,
+        source: &Admin,
+        isolation: Isolation,
+        taken: &[Taken],
+    ) -> Result<Self, String> {
         let alias = config.get("source.cluster.alias").map(String::as_str).unwrap_or_default();
         let topic = ReplicationPolicy::offset_runs_topic(alias);
         let text = |error: &dyn std::fmt::Display| error.to_string();
@@ -73,7 +79,7 @@ impl OffsetRuns {
             // The connector has just created it, and the broker has not heard of it; or it may not.
             info!(topic, "topic of offset runs is not there yet; runs are written once it is");
         }
-        let partitions = begin(source, &admin, taken, &stored.unwrap_or_default()).await?;
+        let partitions = begin((source, isolation), &admin, taken, &stored.unwrap_or_default()).await?;
         let known = partitions.iter().flatten().count();
         info!(topic, partitions = known, "offset runs taken up");
         let producer =
@@ -191,7 +197,7 @@ pub(crate) fn fold(store: &mut RunsStore, record: &LogRecord) {
 
 /// Asks both sides where their logs begin and end. A partition about which a side does not answer has no runs.
 async fn begin(
-    source: &Admin,
+    (source, isolation): (&Admin, Isolation),
     target: &Admin,
     taken: &[Taken],
     stored: &RunsStore,
@@ -201,7 +207,12 @@ async fn begin(
         .iter()
         .map(|taken| TopicPartition::new(Arc::clone(&taken.target_topic), taken.source.partition))
         .collect();
-    let (source, target) = tokio::try_join!(Side::look(source, &at_source), Side::look(target, &at_target))?;
+    // Nobody has copied what is not to be read yet: where a transaction is open, copies end before it, and so do second copies. The
+    // target's end is that of all that it holds.
+    let (source, target) = tokio::try_join!(
+        Side::look(source, &at_source, isolation),
+        Side::look(target, &at_target, Isolation::ReadUncommitted)
+    )?;
     let mut mirrored_before = 0;
     let begun = taken.iter().zip(&at_target).map(|(taken, at_target)| {
         let (source_start, source_end) = source.log(&taken.source)?;
@@ -247,7 +258,7 @@ struct Side {
 }
 
 impl Side {
-    async fn look(admin: &Admin, partitions: &[TopicPartition]) -> Result<Self, String> {
+    async fn look(admin: &Admin, partitions: &[TopicPartition], isolation: Isolation) -> Result<Self, String> {
         let mut names: Vec<&str> = partitions.iter().map(|partition| &*partition.topic).collect();
         names.sort_unstable();
         names.dedup();
@@ -261,7 +272,7 @@ impl Side {
         let absent = partitions.iter().filter(|tp| exists(tp) == Some(false)).cloned().collect();
         let list = async |spec: OffsetSpec| {
             let wanted = there.iter().map(|tp| ((*tp).clone(), spec)).collect();
-            let listed = admin.list_offsets(&wanted, Isolation::ReadUncommitted).await;
+            let listed = admin.list_offsets(&wanted, isolation).await;
             let listed = listed.map_err(|error| error.to_string())?.into_iter();
             Ok::<BTreeMap<_, _>, String>(listed.filter_map(|(tp, listed)| Some((tp, listed.ok()?.offset?))).collect())
         };

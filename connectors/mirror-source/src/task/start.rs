@@ -111,7 +111,7 @@ impl MirrorSourceTask {
             know_topics(&cluster, &mut partitions).await?;
         }
         let resumed = starts.iter().filter(|(_, start)| *start != first_start).count();
-        let runs = match OffsetRuns::open(&config, &cluster.admin(), &taken).await {
+        let runs = match OffsetRuns::open(&config, &cluster.admin(), options.isolation, &taken).await {
             Ok(runs) => Some(runs),
             Err(error) => {
                 warn!(
