@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
 use crate::groups;
+use crate::logs::{self, TopicIds};
 
 /// Groups in one request.
 const BATCH: usize = 50;
@@ -54,6 +55,7 @@ impl Outcome {
             Outcome::Skipped(SkipReason::UpToDate) => "up_to_date",
             Outcome::Skipped(SkipReason::Active { .. }) => "active",
             Outcome::Skipped(SkipReason::NoCheckpoint) => "no_checkpoint",
+            Outcome::Skipped(SkipReason::OtherTopic) => "other_topic",
             Outcome::Skipped(SkipReason::StateUnknown { .. } | SkipReason::OffsetsUnknown { .. }) => "unknown",
         }
     }
@@ -72,8 +74,8 @@ impl GroupSyncs {
         }
     }
 
-    /// Brings the target up to the checkpoints.
-    pub(crate) async fn sync(&mut self, target: &Admin, checkpoints: &CheckpointView) {
+    /// Brings the target up to the checkpoints. `about`: the topics of the target that they are about; `None`: whatever has the name.
+    pub(crate) async fn sync(&mut self, target: &Admin, checkpoints: &CheckpointView, about: Option<&TopicIds>) {
         let all = self.all_looked_at.is_none_or(|looked| looked.elapsed() >= LOOK_AGAIN);
         if all {
             self.all_looked_at = Some(Instant::now());
@@ -86,13 +88,16 @@ impl GroupSyncs {
         groups.sort_unstable();
         for together in groups.chunks(BATCH * BATCHES_AT_A_TIME) {
             let (states, offsets) = look_at(target, together).await;
-            let plans: Vec<(String, GroupSync)> = together
+            let mut plans: Vec<(String, GroupSync)> = together
                 .iter()
                 .filter_map(|group| {
                     let plan = plan(group, checkpoints.of_group(group)?, &states, &offsets);
                     Some(((*group).to_owned(), plan))
                 })
                 .collect();
+            if let Some(about) = about {
+                plans = on_topics(target, plans, about).await;
+            }
             let done = stream::iter(plans).map(|(group, plan)| {
                 let target = target.clone();
                 async move {
@@ -205,6 +210,24 @@ fn plan(
     let no_state = TargetGroup::Unknown { error: unanswered() };
     let no_offsets = TargetOffsets::Unknown { error: unanswered() };
     plan_group_sync(checkpoints, states.get(group).unwrap_or(&no_state), offsets.get(group).unwrap_or(&no_offsets))
+}
+
+/// Leaves out what would be committed on topics that are others by now, or that no round of this task has looked at.
+async fn on_topics(target: &Admin, plans: Vec<(String, GroupSync)>, about: &TopicIds) -> Vec<(String, GroupSync)> {
+    let topics: BTreeSet<String> = plans
+        .iter()
+        .filter_map(|(_, plan)| if let GroupSync::Commit(offsets) = plan { Some(offsets) } else { None })
+        .flat_map(|offsets| offsets.keys().map(|partition| partition.topic.to_string()))
+        .collect();
+    let now = logs::ids(target, ClientRole::CheckpointTargetAdmin, topics.iter().map(String::as_str)).await;
+    let checked = |plan: GroupSync| match (&now, &plan) {
+        (Ok((now, _)), _) => plan.on_topics(|topic| about.get(topic).is_some_and(|id| now.get(topic) == Some(id))),
+        (Err(error), GroupSync::Commit(_)) => {
+            GroupSync::Skip(SkipReason::StateUnknown { error: error.message().to_owned() })
+        }
+        (Err(_), GroupSync::Skip(_)) => plan,
+    };
+    plans.into_iter().map(|(group, plan)| (group, checked(plan))).collect()
 }
 
 async fn carry_out(target: &Admin, group: &str, plan: GroupSync) -> Outcome {

@@ -7,15 +7,18 @@ use kafka_client::TopicPartition;
 use kafka_client::admin::{Admin, Isolation, OffsetSpec};
 use mirror::TopicId;
 use mirror::config::ClientRole;
-use mirror::runs::{TargetLog, TopicIds};
+use mirror::runs::TargetLog;
 
 use crate::clients;
+
+/// Ids of topics by name; `None` where brokers have none.
+pub(crate) type TopicIds = BTreeMap<String, Option<TopicId>>;
 
 /// The answers of both clusters.
 #[derive(Debug, Default)]
 pub(crate) struct Logs {
-    source_ids: BTreeMap<String, Option<TopicId>>,
-    target_ids: BTreeMap<String, Option<TopicId>>,
+    source_ids: TopicIds,
+    target_ids: TopicIds,
     target: BTreeMap<TopicPartition, TargetLog>,
 }
 
@@ -33,8 +36,10 @@ impl Logs {
             partitions.insert((target_topic, partition.partition));
         }
         let (source_ids, (target_ids, there)) = tokio::try_join!(
-            async { ids(source, ClientRole::CheckpointSourceAdmin, &at_source).await.map(|(ids, _)| ids) },
-            ids(target, ClientRole::CheckpointTargetAdmin, &at_target),
+            async {
+                ids(source, ClientRole::CheckpointSourceAdmin, at_source.iter().copied()).await.map(|(ids, _)| ids)
+            },
+            ids(target, ClientRole::CheckpointTargetAdmin, at_target.iter().copied()),
         )?;
         let wanted: Vec<TopicPartition> = partitions
             .into_iter()
@@ -57,9 +62,17 @@ impl Logs {
     }
 
     /// The ids of a source topic and its target topic, as far as they are known.
-    pub(crate) fn ids(&self, source_topic: &str, target_topic: &str) -> TopicIds {
-        let id = |ids: &BTreeMap<String, Option<TopicId>>, topic: &str| ids.get(topic).copied().flatten();
-        TopicIds { source: id(&self.source_ids, source_topic), target: id(&self.target_ids, target_topic) }
+    pub(crate) fn ids(&self, source_topic: &str, target_topic: &str) -> mirror::runs::TopicIds {
+        let id = |ids: &TopicIds, topic: &str| ids.get(topic).copied().flatten();
+        mirror::runs::TopicIds {
+            source: id(&self.source_ids, source_topic),
+            target: id(&self.target_ids, target_topic),
+        }
+    }
+
+    /// The ids of the target's topics.
+    pub(crate) fn target_ids(&self) -> &TopicIds {
+        &self.target_ids
     }
 
     /// What a target partition holds; `None` if there is none, or it did not answer.
@@ -69,12 +82,12 @@ impl Logs {
 }
 
 /// Ids of those topics that exist, and their partitions.
-async fn ids(
+pub(crate) async fn ids(
     admin: &Admin,
     role: ClientRole,
-    topics: &BTreeSet<&str>,
-) -> Result<(BTreeMap<String, Option<TopicId>>, BTreeSet<TopicPartition>), ConnectError> {
-    let names: Vec<&str> = topics.iter().copied().collect();
+    topics: impl Iterator<Item = &str>,
+) -> Result<(TopicIds, BTreeSet<TopicPartition>), ConnectError> {
+    let names: Vec<&str> = topics.collect();
     let described = if names.is_empty() {
         BTreeMap::new()
     } else {

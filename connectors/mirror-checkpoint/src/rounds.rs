@@ -25,7 +25,7 @@ use tracing::{debug, info, warn};
 use crate::comparison::{Comparison, Question};
 use crate::feeds::{self, Feeds};
 use crate::group_offsets::GroupSyncs;
-use crate::logs::Logs;
+use crate::logs::{Logs, TopicIds};
 use crate::numbers::{Numbers, Standings, standing};
 use crate::places::BEFORE;
 use crate::settled::Settled;
@@ -53,6 +53,8 @@ pub(crate) struct Rounds {
     checkpoints: CheckpointView,
     settled: Settled,
     syncs: GroupSyncs,
+    /// The target's topics that the checkpoints are about.
+    about: TopicIds,
     /// Why partitions of groups have no checkpoint, as it was said last.
     untranslated: BTreeMap<(String, TopicPartition), NotTranslated>,
 }
@@ -93,6 +95,7 @@ impl Rounds {
             sync_every: sync_every.filter(|_| typed.boolean("sync.group.offsets.enabled")),
             settled: Settled::default(),
             syncs: GroupSyncs::default(),
+            about: TopicIds::new(),
             untranslated: BTreeMap::new(),
             config,
             groups,
@@ -112,7 +115,7 @@ impl Rounds {
     pub(crate) async fn run(mut self, news: mpsc::Sender<Vec<Checkpoint>>) {
         info!(groups = self.groups.len(), mode = ?self.mode, "checkpointing");
         let mut emit_at = Instant::now();
-        let mut sync_at = emit_at;
+        let (mut sync_at, mut looked) = (emit_at, false);
         loop {
             tokio::select! {
                 asked = async { sleep_until(emit_at).await; news.reserve().await } => {
@@ -120,6 +123,10 @@ impl Rounds {
                     emit_at = Instant::now() + self.emit_every;
                     match self.round().await {
                         Ok(checkpoints) => {
+                            if !std::mem::replace(&mut looked, true) {
+                                // What an earlier life has left is committed only now.
+                                sync_at = Instant::now();
+                            }
                             debug!(checkpoints = checkpoints.len(), "checkpoints to write");
                             asked.send(checkpoints);
                         }
@@ -130,7 +137,8 @@ impl Rounds {
                 }
                 () = sleep_until(sync_at), if self.sync_every.is_some() => {
                     sync_at = Instant::now() + self.sync_every.unwrap_or_default();
-                    self.syncs.sync(&self.target, &self.checkpoints).await;
+                    let about = (self.mode == Mode::Exact).then_some(&self.about);
+                    self.syncs.sync(&self.target, &self.checkpoints, about).await;
                     self.numbers.synced(self.syncs.words());
                 }
             }
@@ -151,6 +159,7 @@ impl Rounds {
             }
             Mode::Mm2 => Logs::default(),
         };
+        self.know(&logs);
         let answers: Vec<Answer> =
             wanted.iter().map(|wanted| self.translate(wanted, wanted.committed.offset, &logs)).collect();
         let open = wanted.iter().zip(&answers).filter_map(|(wanted, answer)| self.question(wanted, *answer, &logs));
@@ -177,6 +186,15 @@ impl Rounds {
         }
         self.numbers.round(std::mem::take(&mut self.standings));
         Ok(news)
+    }
+
+    /// Remembers which topics of the target there are. What was said of one that is another by now is about records that are gone.
+    fn know(&mut self, logs: &Logs) {
+        for (topic, id) in logs.target_ids() {
+            if self.about.insert(topic.clone(), *id).is_some_and(|before| before != *id) {
+                self.checkpoints.forget_topic(topic);
+            }
+        }
     }
 
     /// What the groups have committed on topics that count, and has no place yet.

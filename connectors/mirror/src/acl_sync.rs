@@ -138,7 +138,7 @@ pub struct AclChanges {
     pub stale: BTreeSet<Acl>,
 }
 
-/// Compares what the source wants now, and what it has `ever_wanted` since the connector started, with what the target has.
+/// Compares what the source wants now, and what has been copied of what it `ever_wanted`, with what the target has.
 #[must_use]
 pub fn acl_changes(wanted: &BTreeSet<Acl>, ever_wanted: &BTreeSet<Acl>, target: &BTreeSet<Acl>) -> AclChanges {
     AclChanges {

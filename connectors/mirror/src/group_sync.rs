@@ -93,6 +93,18 @@ pub enum SkipReason {
     },
     /// The target has all of the translated offsets, or higher ones.
     UpToDate,
+    /// The target's topics are not those that the translated offsets are about, or not known to be.
+    OtherTopic,
+}
+
+impl GroupSync {
+    /// Commits on topics that `is_meant` only: one that was deleted and created again holds other records at the same offsets.
+    #[must_use]
+    pub fn on_topics(self, is_meant: impl Fn(&str) -> bool) -> Self {
+        let Self::Commit(mut offsets) = self else { return self };
+        offsets.retain(|partition, _| is_meant(&partition.topic));
+        if offsets.is_empty() { Self::Skip(SkipReason::OtherTopic) } else { Self::Commit(offsets) }
+    }
 }
 
 /// Decides for one group. `checkpoints` are its translated offsets, by partition of the target.
@@ -180,6 +192,21 @@ mod tests {
         assert_eq!(committed(&sync), [(0, 5), (1, 0)]);
         let GroupSync::Commit(offsets) = sync else { panic!("{sync:?}") };
         assert_eq!(offsets[&partition(0)].metadata, "words");
+    }
+
+    #[test]
+    fn nothing_is_committed_on_a_topic_that_the_checkpoints_are_not_about() {
+        let mut translated = checkpoints(&[(0, 5), (1, 7)]);
+        let other =
+            Checkpoint { topic_partition: TopicPartition::new("A.other", 0), ..translated[&partition(0)].clone() };
+        translated.insert(other.topic_partition.clone(), other);
+        let sync = || plan_group_sync(&translated, &TargetGroup::Dead, &known(&[]));
+
+        assert_eq!(committed(&sync().on_topics(|topic| topic == "A.t")), [(0, 5), (1, 7)]);
+        assert_eq!(committed(&sync().on_topics(|topic| topic == "A.other")), [(0, 5)]);
+        assert_eq!(sync().on_topics(|_| false), GroupSync::Skip(SkipReason::OtherTopic));
+        let skipped = GroupSync::Skip(SkipReason::UpToDate);
+        assert_eq!(skipped.clone().on_topics(|_| false), skipped);
     }
 
     #[test]
