@@ -7,7 +7,8 @@
 //! - With `use.defaults.from=source`, what is default at the source is set on the target.
 //! - Whoever may read a topic may read its remote topic: rules for names, for beginnings of names and for all topics (`*`).
 //!   Allowing everything becomes allowing to read, allowing to write is not copied, denials are.
-//! - Principals are mapped by rules. What is revoked at the source stays on the target and is named, or goes, as the config says.
+//! - Principals are mapped by rules. What is revoked at the source stays on the target and is named, or goes, as the config says; also
+//!   what is revoked while the connector is stopped. A rule that goes revokes nothing.
 //! - A target without an authorizer, and permissions that the mirror lacks, are named in the status with the ACL that is needed.
 
 use std::collections::BTreeSet;
@@ -195,12 +196,35 @@ async fn who_may_read_a_topic_may_read_its_remote_topic() {
 
     secured.delete_acl(&reads).await;
 
-    acls_become(&removed, [owner, starter]).await;
+    acls_become(&removed, [owner.clone(), starter]).await;
     says(
         &kept,
         &["revoked at the source and still on the target: User:reader may READ topic step-acls-kept.step-acls"],
     )
     .await;
+    // While both are stopped. Then the rule for the owner goes, which is no revocation.
+    let rest = worker().await.rest();
+    for flow in [&kept, &removed] {
+        rest.put(&format!("/connectors/{}/stop", flow.name), &serde_json::Value::Null).await;
+        all_in_state(rest, &flow.name, "STOPPED", 0).await;
+    }
+    secured.delete_acl(&starts).await;
+    for flow in [&kept, &removed] {
+        rest.put(&format!("/connectors/{}/resume", flow.name), &serde_json::Value::Null).await;
+    }
+    acls_become(&removed, [owner.clone()]).await;
+    let removed = removed.with("portage.sync.topic.acls.principal.rules", "RULE:User:(reader|starter)/User:$1@dr/");
+    removed.start().await;
+    says(
+        &kept,
+        &[
+            "revoked at the source and still on the target: User:reader may READ topic step-acls-kept.step-acls",
+            "still on the target: User:starter may READ topics that begin with step-acls-kept.step-ac",
+        ],
+    )
+    .await;
+    says(&removed, &["no principal rule for User:owner: its ACLs are not copied"]).await;
+    acls_become(&removed, [owner]).await;
     let [owner, outcast, auditor] = lasting;
     acls_become(&kept, [owner, outcast, auditor, copied(&reads, &kept), copied(&starts, &kept)]).await;
 }

@@ -16,7 +16,7 @@ use tokio::time::{Interval, MissedTickBehavior};
 use tracing::{info, warn};
 
 use crate::clients;
-use crate::copied_configs::CopiedConfigs;
+use crate::copied_configs::{ACLS, CONFIGS, Copied};
 use crate::findings::Findings;
 use crate::flow::{Flow, Look};
 use crate::internal_topics;
@@ -105,7 +105,7 @@ impl MirrorSourceConnector {
         }
         let runs = ReplicationPolicy::offset_runs_topic(&selection.source_alias);
         internal_topics::create(&self.flow.target, &runs, replication_factor).await;
-        if self.sync_configs.is_some() {
+        if self.sync_configs.is_some() || self.sync_acls.is_some() {
             let copied = ReplicationPolicy::copied_configs_topic(&selection.source_alias);
             internal_topics::create(&self.flow.target, &copied, replication_factor).await;
         }
@@ -148,7 +148,7 @@ impl MirrorSourceConnector {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn sync_configs(&self, configs: &mut ConfigSync, copied: &mut CopiedConfigs) -> Result<Findings, SyncError> {
+    async fn sync_configs(&self, configs: &mut ConfigSync, copied: &mut Copied) -> Result<Findings, SyncError> {
         if let Some(names) = copied.recall(&self.config).await {
             configs.remember(names);
         }
@@ -157,10 +157,20 @@ impl MirrorSourceConnector {
         Ok(findings)
     }
 
+    async fn sync_acls(&self, acls: &mut AclSync, copied: &mut Copied) -> Result<Findings, ConnectError> {
+        if let Some(names) = copied.recall(&self.config).await {
+            acls.remember(&names);
+        }
+        let findings = acls.sync(&self.flow, &self.topics()).await?;
+        copied.note(&self.config, acls.seen()).await;
+        Ok(findings)
+    }
+
     /// Keeps topics, configs and ACLs in step, each in its own interval; new topics get the latter two at once.
     async fn keep_in_step(&self, mut acls: AclSync) {
         let mut configs = ConfigSync::default();
-        let mut copied = CopiedConfigs::new(&self.config, &self.flow.selection.source_alias);
+        let [mut copied_configs, mut copied_acls] =
+            [CONFIGS, ACLS].map(|what| Copied::new(what, &self.config, &self.flow.selection.source_alias));
         let mut report = Report::new(Arc::clone(&self.context));
         report.update(Subject::Topics, &self.found);
         let [mut refresh_due, mut configs_due, mut acls_due] =
@@ -191,7 +201,7 @@ impl MirrorSourceConnector {
                         warn!(%error, "topics could not be refreshed; trying again after refresh.topics.interval.seconds");
                     }
                 },
-                () = tick(&mut configs_due) => match self.sync_configs(&mut configs, &mut copied).await {
+                () = tick(&mut configs_due) => match self.sync_configs(&mut configs, &mut copied_configs).await {
                     Ok(findings) => report.update(Subject::Configs, &findings),
                     Err(error @ SyncError::TooOld) => {
                         self.context.raise_error(ConnectError::fatal(error.to_string()));
@@ -202,7 +212,7 @@ impl MirrorSourceConnector {
                         "topic configs could not be kept in step; trying again after sync.topic.configs.interval.seconds"
                     ),
                 },
-                () = tick(&mut acls_due) => match acls.sync(&self.flow, &self.topics()).await {
+                () = tick(&mut acls_due) => match self.sync_acls(&mut acls, &mut copied_acls).await {
                     Ok(findings) => report.update(Subject::Acls, &findings),
                     Err(error) => {
                         warn!(%error, "acls could not be kept in step; trying again after sync.topic.acls.interval.seconds");

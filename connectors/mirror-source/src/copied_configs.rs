@@ -1,9 +1,10 @@
-//! Which configs the source has been seen to set, kept over lives of the connector in a compacted topic of our own on the target: what
-//! the source takes away while nobody looks has to go on the target, too, and what only the target has must not.
+//! Which configs the source has been seen to set and which ACLs to have, kept over lives of the connector in a compacted topic of our
+//! own on the target: what the source takes away while nobody looks has to go on the target, too, and what only the target has must
+//! not.
 //!
 //! ```text
-//! key    {"connector":"mirror","topic":"orders"}
-//! value  ["cleanup.policy","retention.ms"]
+//! key    {"connector":"mirror","topic":"orders"}          {"connector":"mirror","acls":"orders"}
+//! value  ["cleanup.policy","retention.ms"]                ["[3,\"User:alice\",\"*\",3,3]"]
 //! ```
 //! Without it (no permission, no topic) a connector knows what it has seen since it started.
 
@@ -29,11 +30,18 @@ use crate::offset_runs::read;
 const TRIES: usize = 3;
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// Names of configs, by topic of the source.
+/// The field of a key that says which topic's configs these are.
+pub(crate) const CONFIGS: &str = "topic";
+/// The field of a key that says under which name these ACLs are.
+pub(crate) const ACLS: &str = "acls";
+
+/// Names of configs by topic of the source, or ACLs as text by the name that they are about.
 pub(crate) type Names = BTreeMap<String, BTreeSet<String>>;
 
 /// What is noted.
-pub(crate) struct CopiedConfigs {
+pub(crate) struct Copied {
+    /// [`CONFIGS`] or [`ACLS`].
+    what: &'static str,
     connector: String,
     topic: Arc<str>,
     /// `None`: the topic has not been read yet.
@@ -41,11 +49,11 @@ pub(crate) struct CopiedConfigs {
     refused: bool,
 }
 
-impl CopiedConfigs {
-    pub(crate) fn new(config: &ConfigMap, source_alias: &str) -> Self {
+impl Copied {
+    pub(crate) fn new(what: &'static str, config: &ConfigMap, source_alias: &str) -> Self {
         let connector = config.get("name").cloned().unwrap_or_default();
         let topic = ReplicationPolicy::copied_configs_topic(source_alias).into();
-        Self { connector, topic, noted: None, refused: false }
+        Self { what, connector, topic, noted: None, refused: false }
     }
 
     /// What earlier lives have noted, once.
@@ -54,8 +62,8 @@ impl CopiedConfigs {
             return None;
         }
         for _ in 0..TRIES {
-            let connector = self.connector.clone();
-            let fold = move |names: &mut Names, record: &LogRecord| fold(&connector, names, record);
+            let (what, connector) = (self.what, self.connector.clone());
+            let fold = move |names: &mut Names, record: &LogRecord| fold(what, &connector, names, record);
             match read(config, ClientRole::OffsetRunsTargetConsumer, &self.topic, fold).await {
                 Ok(Some(names)) => {
                     self.noted = Some(names.clone());
@@ -73,16 +81,16 @@ impl CopiedConfigs {
         None
     }
 
-    /// These are set at the source now.
+    /// These are at the source now. Names that are left out stay as they were noted.
     pub(crate) async fn note(&mut self, config: &ConfigMap, now: Names) {
         let Some(noted) = &self.noted else { return };
         let changed: Names = now.into_iter().filter(|(topic, names)| noted.get(topic) != Some(names)).collect();
         if changed.is_empty() {
             return;
         }
-        match append(config, &self.topic, records(&self.connector, &changed)).await {
+        match append(config, &self.topic, records(self.what, &self.connector, &changed)).await {
             Ok(()) => {
-                debug!(topic = &*self.topic, topics = changed.len(), "copied configs noted");
+                debug!(topic = &*self.topic, what = self.what, names = changed.len(), "copied configs or acls noted");
                 self.noted.get_or_insert_default().extend(changed);
             }
             Err(error) => self.refuse(&error),
@@ -93,18 +101,20 @@ impl CopiedConfigs {
         if !std::mem::replace(&mut self.refused, true) {
             info!(
                 topic = &*self.topic,
-                error, "copied configs can't be noted: what the source takes away while the connector is down stays"
+                what = self.what,
+                error,
+                "copied configs or acls can't be noted: what the source takes away while the connector is down stays"
             );
         }
     }
 }
 
-fn records(connector: &str, names: &Names) -> Vec<Record> {
+fn records(what: &str, connector: &str, names: &Names) -> Vec<Record> {
     let timestamp = clients::now_ms();
-    let record = |(topic, names): (&String, &BTreeSet<String>)| Record {
+    let record = |(name, names): (&String, &BTreeSet<String>)| Record {
         offset: 0,
         timestamp,
-        key: Some(format!(r#"{{"connector":{},"topic":{}}}"#, json!(connector), json!(topic)).into()),
+        key: Some(format!(r#"{{"connector":{},{}:{}}}"#, json!(connector), json!(what), json!(name)).into()),
         value: Some(json!(names).to_string().into()),
         headers: Vec::new(),
     };
@@ -112,12 +122,12 @@ fn records(connector: &str, names: &Names) -> Vec<Record> {
 }
 
 /// What cannot be read says nothing.
-fn fold(connector: &str, names: &mut Names, record: &LogRecord) {
+fn fold(what: &str, connector: &str, names: &mut Names, record: &LogRecord) {
     let parse = |bytes: Option<&[u8]>| serde_json::from_slice::<Value>(bytes?).ok();
     let Some(key) = parse(record.key.as_deref()).filter(|key| key["connector"] == connector) else { return };
-    let Some(topic) = key["topic"].as_str() else { return };
+    let Some(name) = key[what].as_str() else { return };
     let Some(Value::Array(list)) = parse(record.value.as_deref()) else { return };
-    names.insert(topic.to_owned(), list.iter().filter_map(|name| Some(name.as_str()?.to_owned())).collect());
+    names.insert(name.to_owned(), list.iter().filter_map(|name| Some(name.as_str()?.to_owned())).collect());
 }
 
 async fn append(config: &ConfigMap, topic: &Arc<str>, records: Vec<Record>) -> Result<(), String> {
@@ -145,14 +155,17 @@ mod tests {
         let names = Names::from([("orders".to_owned(), ["retention.ms".to_owned()].into())]);
         let mut read = Names::new();
 
-        for record in records("mine", &names).into_iter().chain(records("other", &names)) {
+        let other = Names::from([("orders".to_owned(), ["[]".to_owned()].into())]);
+        let noted =
+            [records(CONFIGS, "mine", &names), records(CONFIGS, "other", &other), records(ACLS, "mine", &other)];
+        for record in noted.into_iter().flatten() {
             let Record { key, value, .. } = record;
-            fold("mine", &mut read, &LogRecord { partition: 0, offset: 0, timestamp_ms: 0, key, value });
+            fold(CONFIGS, "mine", &mut read, &LogRecord { partition: 0, offset: 0, timestamp_ms: 0, key, value });
         }
 
         assert_eq!(read, names);
         let nonsense = LogRecord { partition: 0, offset: 1, timestamp_ms: 0, key: Some("{".into()), value: None };
-        fold("mine", &mut read, &nonsense);
+        fold(CONFIGS, "mine", &mut read, &nonsense);
         assert_eq!(read, names);
     }
 }

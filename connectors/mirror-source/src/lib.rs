@@ -8,7 +8,7 @@
 //! | `flow` | looks at both clusters, creates what the target lacks |
 //! | `provenance` | tells which topics have come from the target under their own names |
 //! | `topic_configs`, `topic_acls` | keep configs and ACLs in step |
-//! | `copied_configs` | which configs were copied, kept over lives of the connector |
+//! | `copied_configs` | which configs and ACLs were copied, kept over lives of the connector |
 //! | [`findings`], `report` | what is not in step, for log and status |
 //! | `task` | fetches, hands out batches, keeps positions (`task::start`: how it begins; `task::loss`: what it does about losses) |
 //! | [`partition_runs`] | what a task knows of where one partition's records are on the target (pure) |

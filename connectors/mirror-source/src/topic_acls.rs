@@ -1,7 +1,7 @@
 //! Copies who may read a topic to its remote topic (Java: `MirrorSourceConnector.syncTopicAcls`): reads both sides, adds
 //! what is missing, and removes what the source has revoked if the config asks for that.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use connect_api::ConnectError;
 use connect_api::config::{ConfigMap, TypedConfig};
@@ -9,13 +9,15 @@ use kafka_client::admin::{
     AclBinding, AclFilter, AclOperation, AclPermission, Admin, BrokerError, PatternType, ResourceType,
 };
 use kafka_client::{ClientError, ErrorCode};
-use mirror::acl_sync::{Acl, AclFlow, NotCopied, RESOURCE_TOPIC, acl_changes};
+use mirror::acl_sync::{Acl, AclChanges, AclFlow, NotCopied, RESOURCE_TOPIC, acl_changes};
 use mirror::config::{ClientRole, principal_rules};
 use mirror::config_def::ACL_REMOVAL;
 use mirror::principal_rules::PrincipalRules;
+use serde_json::json;
 use tracing::info;
 
 use crate::clients;
+use crate::copied_configs::Names;
 use crate::findings::Findings;
 use crate::flow::Flow;
 
@@ -25,20 +27,44 @@ const ALL_OF_TOPICS: AclFilter = AclFilter { resource_type: ResourceType::Topic,
 pub(crate) struct AclSync {
     principals: PrincipalRules,
     removes: bool,
-    /// What the source has been seen to want since the connector started.
-    ever_wanted: BTreeSet<Acl>,
+    /// What of the source has been copied, by this life or an earlier one, and not been dealt with since it was revoked.
+    copied: BTreeSet<Acl>,
+    /// Names that have had ACLs in `copied`.
+    names: BTreeSet<String>,
     /// It has been said that the source has no authorizer.
     said_without: bool,
 }
+
+/// ACLs of the source, with those that remote topics should have for them.
+type Remote = BTreeMap<Acl, Vec<Acl>>;
 
 impl AclSync {
     pub(crate) fn from_config(config: &ConfigMap, typed: &TypedConfig) -> Result<Self, ConnectError> {
         Ok(Self {
             principals: principal_rules(config).map_err(|problem| ConnectError::config(problem.message))?,
             removes: typed.boolean(ACL_REMOVAL),
-            ever_wanted: BTreeSet::new(),
+            copied: BTreeSet::new(),
+            names: BTreeSet::new(),
             said_without: false,
         })
+    }
+
+    /// What an earlier life has copied. Topics and principals are what the config says now: an ACL of the target is only ever called
+    /// revoked if it would be copied today.
+    pub(crate) fn remember(&mut self, names: &Names) {
+        for (name, acls) in names {
+            self.names.insert(name.clone());
+            self.copied.extend(acls.iter().filter_map(|text| from_text(name, text)));
+        }
+    }
+
+    /// What of the source has been copied, for the next life.
+    pub(crate) fn seen(&self) -> Names {
+        let mut seen: Names = self.names.iter().map(|name| (name.clone(), BTreeSet::new())).collect();
+        for acl in &self.copied {
+            seen.entry(acl.resource_name.clone()).or_default().insert(to_text(acl));
+        }
+        seen
     }
 
     /// Brings the ACLs of the remote topics of `topics` in step.
@@ -51,8 +77,9 @@ impl AclSync {
                 return Ok(findings);
             }
         };
-        let wanted = self.wanted(flow, topics, &source, &mut findings)?;
-        if wanted.is_empty() && self.ever_wanted.is_empty() {
+        let now = self.remote(flow, topics, &source, &mut findings)?;
+        let before = self.remote(flow, topics, &self.copied, &mut Findings::default())?;
+        if now.is_empty() && before.is_empty() {
             return Ok(findings);
         }
         let target = match described(&flow.target).await {
@@ -62,17 +89,22 @@ impl AclSync {
                 return Ok(findings);
             }
         };
-        self.ever_wanted.extend(wanted.iter().cloned());
-        let changes = acl_changes(&wanted, &self.ever_wanted, &target);
-        let added = add(flow, changes.missing, &mut findings).await?;
+        let all = |remote: &Remote| remote.values().flatten().cloned().collect::<BTreeSet<Acl>>();
+        let AclChanges { missing, mut stale } = acl_changes(&all(&now), &all(&before), &target);
+        let added = add(flow, missing, &mut findings).await?;
         let mut removed = 0;
         if self.removes {
-            removed = self.remove(flow, changes.stale, &mut findings).await?;
+            let gone = remove(flow, &stale, &mut findings).await?;
+            removed = gone.len();
+            stale.retain(|acl| !gone.contains(acl));
         } else {
-            for acl in changes.stale {
+            for acl in &stale {
                 findings.general(format!("ACL is revoked at the source and still on the target: {acl}"));
             }
         }
+        let still_there = before.into_iter().filter(|(_, remote)| remote.iter().any(|acl| stale.contains(acl)));
+        self.copied = still_there.chain(now).map(|(acl, _)| acl).collect();
+        self.names.extend(self.copied.iter().map(|acl| acl.resource_name.clone()));
         if added + removed > 0 {
             info!(added, removed, "acls of remote topics changed as at the source");
         }
@@ -80,13 +112,13 @@ impl AclSync {
     }
 
     /// The ACLs that remote topics should have.
-    fn wanted(
+    fn remote(
         &self,
         flow: &Flow,
         topics: &[String],
         source: &BTreeSet<Acl>,
         findings: &mut Findings,
-    ) -> Result<BTreeSet<Acl>, ConnectError> {
+    ) -> Result<Remote, ConnectError> {
         let wrong = |error| ConnectError::config(format!("{error}"));
         let mut mirrored: BTreeSet<String> = topics.iter().cloned().collect();
         for acl in source {
@@ -101,48 +133,19 @@ impl AclSync {
             mirrored: &mirrored,
             principals: &self.principals,
         };
-        let mut wanted = BTreeSet::new();
+        let mut remote = Remote::new();
         for acl in source {
             match acl_flow.remote_acls(acl).map_err(wrong)? {
-                Ok(acls) => wanted.extend(acls),
+                Ok(acls) => {
+                    remote.insert(acl.clone(), acls);
+                }
                 Err(NotCopied::PrincipalNotMapped) => {
                     findings.general(format!("no principal rule for {}: its ACLs are not copied", acl.principal));
                 }
                 Err(_) => {}
             }
         }
-        Ok(wanted)
-    }
-
-    async fn remove(
-        &mut self,
-        flow: &Flow,
-        stale: BTreeSet<Acl>,
-        findings: &mut Findings,
-    ) -> Result<usize, ConnectError> {
-        if stale.is_empty() {
-            return Ok(0);
-        }
-        let filters: Vec<AclFilter> = stale.iter().map(exactly).collect();
-        let results = match flow.target.delete_acls(&filters).await {
-            Ok(results) => results,
-            Err(error) => {
-                name_target(&error, findings)?;
-                return Ok(0);
-            }
-        };
-        let mut removed = 0;
-        for (acl, result) in stale.into_iter().zip(results) {
-            match result {
-                Ok(_) => {
-                    info!(%acl, "acl removed from the target");
-                    self.ever_wanted.remove(&acl);
-                    removed += 1;
-                }
-                Err(error) => name_refusal(findings, "removed from", &acl, &error),
-            }
-        }
-        Ok(removed)
+        Ok(remote)
     }
 
     fn name_source(&mut self, error: &ClientError, findings: &mut Findings) -> Result<(), ConnectError> {
@@ -160,6 +163,44 @@ impl AclSync {
         }
         Ok(())
     }
+}
+
+/// An ACL as it is noted beside the name that it is about: pattern, principal, host, operation, permission.
+fn to_text(acl: &Acl) -> String {
+    json!([acl.pattern_type, acl.principal, acl.host, acl.operation, acl.permission]).to_string()
+}
+
+/// What cannot be read says nothing.
+fn from_text(name: &str, text: &str) -> Option<Acl> {
+    let (pattern_type, principal, host, operation, permission) = serde_json::from_str(text).ok()?;
+    let resource_name = name.to_owned();
+    Some(Acl { resource_type: RESOURCE_TOPIC, resource_name, pattern_type, principal, host, operation, permission })
+}
+
+/// Those that are removed.
+async fn remove(flow: &Flow, stale: &BTreeSet<Acl>, findings: &mut Findings) -> Result<BTreeSet<Acl>, ConnectError> {
+    let mut removed = BTreeSet::new();
+    if stale.is_empty() {
+        return Ok(removed);
+    }
+    let filters: Vec<AclFilter> = stale.iter().map(exactly).collect();
+    let results = match flow.target.delete_acls(&filters).await {
+        Ok(results) => results,
+        Err(error) => {
+            name_target(&error, findings)?;
+            return Ok(removed);
+        }
+    };
+    for (acl, result) in stale.iter().zip(results) {
+        match result {
+            Ok(_) => {
+                info!(%acl, "acl removed from the target");
+                removed.insert(acl.clone());
+            }
+            Err(error) => name_refusal(findings, "removed from", acl, &error),
+        }
+    }
+    Ok(removed)
 }
 
 async fn add(flow: &Flow, missing: BTreeSet<Acl>, findings: &mut Findings) -> Result<usize, ConnectError> {
@@ -247,5 +288,26 @@ fn exactly(acl: &Acl) -> AclFilter {
         host: Some(host),
         operation,
         permission,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_acl_is_recalled_as_it_was_noted() {
+        let acl = Acl {
+            resource_type: RESOURCE_TOPIC,
+            resource_name: "orders".to_owned(),
+            pattern_type: 3,
+            principal: "User:\"CN=a,O=b\"".to_owned(),
+            host: "*".to_owned(),
+            operation: 3,
+            permission: 3,
+        };
+
+        assert_eq!(from_text("orders", &to_text(&acl)), Some(acl));
+        assert_eq!(from_text("orders", "[3]"), None);
     }
 }
