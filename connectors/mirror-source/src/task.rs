@@ -369,9 +369,5 @@ fn answer(fetched: &FetchedPartition, now_ms: i64) -> Answer {
 
 /// Bytes of batches, as they crossed the wire.
 fn record_bytes(fetched: &FetchedPartition) -> usize {
-    let bytes = |entry: &FetchedEntry| match entry {
-        FetchedEntry::Batch(batch) => batch.len(),
-        FetchedEntry::Legacy(set) => set.as_bytes().len(),
-    };
-    fetched.batches.iter().map(bytes).sum()
+    fetched.batches.iter().map(FetchedEntry::byte_len).sum()
 }

@@ -89,8 +89,6 @@ struct Broker {
     window: u32,
     /// Full responses in a row that took long.
     slow: u32,
-    /// Partitions that the last full response had records of.
-    active: u32,
     failures: u32,
     not_before: Option<Instant>,
 }

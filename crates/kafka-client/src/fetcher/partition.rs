@@ -161,6 +161,8 @@ pub(super) struct Partition {
     /// Another id that metadata have shown once.
     other_id: Option<Uuid>,
     watermarks: (i64, i64, i64),
+    /// The largest batch of the last answer that had any.
+    batch_bytes: u32,
 }
 
 impl Partition {
@@ -191,6 +193,7 @@ impl Partition {
             missing: None,
             other_id: None,
             watermarks: (-1, -1, -1),
+            batch_bytes: 0,
         }
     }
 
@@ -235,6 +238,14 @@ impl Partition {
             current_leader_epoch,
             last_fetched_epoch: leader_epoch.unwrap_or(-1),
         })
+    }
+
+    /// The size of its batches, if there was more to read when it was asked last.
+    pub(super) fn unread_batch_bytes(&self) -> Option<u32> {
+        let Target::At { offset, .. } = self.target else { return None };
+        let (high_watermark, last_stable_offset, _) = self.watermarks;
+        let end = if self.rules.isolation == Isolation::ReadCommitted { last_stable_offset } else { high_watermark };
+        Some(self.batch_bytes).filter(|bytes| *bytes > 0 && end > offset)
     }
 
     /// For brokers before 2.7, which do not compare epochs with every fetch: the position is to be validated first.

@@ -23,6 +23,15 @@ impl FetchedEntry {
             Self::Legacy(set) => set.next_offset(),
         }
     }
+
+    /// Its bytes, as they crossed the wire.
+    #[must_use]
+    pub fn byte_len(&self) -> usize {
+        match self {
+            Self::Batch(batch) => batch.len(),
+            Self::Legacy(set) => set.as_bytes().len(),
+        }
+    }
 }
 
 /// Splits the `records` field of a fetch response into batches, without copying.

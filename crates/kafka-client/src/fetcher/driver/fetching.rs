@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use tracing::{debug, info};
 use uuid::Uuid;
 
-use super::super::partition::Rules;
+use super::super::partition::{Partition, Rules};
 use super::super::{parse, request};
 use super::{Broker, Driver, Event, Item, Message, Response};
 use crate::TopicPartition;
@@ -36,6 +36,15 @@ impl Broker {
     }
 }
 
+/// A share of a response, so that all partitions that have unread records are in it: requests to the target take one batch of
+/// each. In whole batches, because a broker cuts the last one where it is told to stop, and that one is read twice. Rounded,
+/// so that all shares together fill two thirds of the window at least.
+fn portion(window: u32, sharing: usize, batch_bytes: u32) -> i32 {
+    let (share, batch_bytes) = (window as usize / sharing.max(1), batch_bytes.max(1) as usize);
+    let batches = ((share + batch_bytes / 2) / batch_bytes).max(1);
+    i32::try_from(batches * batch_bytes).unwrap_or(i32::MAX)
+}
+
 fn takes_long(elapsed: Duration, bytes: usize) -> bool {
     elapsed > FAR + Duration::from_millis((bytes / NEAR_BYTES_PER_MS) as u64)
 }
@@ -54,13 +63,17 @@ impl Driver {
         self.options.max_bytes.unsigned_abs().min(self.budget.fetch_bytes_max_far())
     }
 
-    /// What to read of one partition at once from a broker that is far away, so that those that are busy fill a response. A
-    /// power of two, because partitions without news stay in the session only as long as they are asked for in the same words.
-    fn partition_max_far(&mut self, node_id: i32) -> Option<i32> {
-        let adapts = self.options.partition_max_adapts;
+    /// What to read at once of a partition that has unread batches of some size; `None` leaves it at what the options say.
+    fn portions(&mut self, node_id: i32, now: Instant) -> Option<impl Fn(u32) -> i32 + use<>> {
+        let from_here = |partition: &&Partition| partition.source(now) == Some(node_id);
+        let unread = self.partitions.values().filter(from_here).filter_map(Partition::unread_batch_bytes).count();
+        let most = self.options.partition_max_bytes;
         let broker = self.broker(node_id);
-        let share = broker.window / broker.active.max(1);
-        (adapts && broker.is_far()).then(|| i32::try_from(share.next_power_of_two()).unwrap_or(i32::MAX))
+        let (far, window) = (broker.is_far(), broker.window);
+        self.options.partition_max_adapts.then_some(move |batch_bytes| {
+            let bytes = portion(window, unread, batch_bytes);
+            if far { bytes } else { bytes.min(most) }
+        })
     }
 
     /// Prepares a fetch from every broker that can be asked for something.
@@ -94,12 +107,16 @@ impl Driver {
                 self.questions |= partition.validate_first();
             }
         }
+        let portions = self.portions(node_id, now);
         let wanted = self.partitions.iter().filter_map(|(tp, partition)| {
-            let want = partition.want(node_id, now)?;
+            let mut want = partition.want(node_id, now)?;
+            if let (Some(portion), Some(batch_bytes)) = (&portions, partition.unread_batch_bytes()) {
+                want.partition_max_bytes = portion(batch_bytes);
+            }
             // Brokers that speak of ids have them all; the metadata will say.
             (version < Some(request::IDS_FROM) || !want.topic_id.is_nil()).then(|| (tp.clone(), want))
         });
-        let mut wanted: BTreeMap<_, _> = wanted.collect();
+        let wanted: BTreeMap<_, _> = wanted.collect();
         let (connection, reservation) = match ready {
             Ok(_) if wanted.is_empty() => {
                 self.broker(node_id).busy = false;
@@ -120,9 +137,6 @@ impl Driver {
         }
         let names: BTreeSet<Arc<str>> = topics.iter().map(|(name, _)| Arc::clone(name)).collect();
         let ids: HashMap<Uuid, Arc<str>> = topics.into_iter().map(|(name, id)| (id, name)).collect();
-        if let Some(bytes) = self.partition_max_far(node_id) {
-            wanted.values_mut().for_each(|want| want.partition_max_bytes = want.partition_max_bytes.max(bytes));
-        }
         let request = self.broker(node_id).session.request(wanted);
         let options = Arc::clone(&self.options);
         self.tasks.spawn(async move {
@@ -151,13 +165,11 @@ impl Driver {
         let Response { code, session_id, elapsed, bytes, answers, reservation } = response;
         let reserved = reservation.bytes();
         let least = self.window_min();
-        let full = bytes >= reserved / 4 * 3;
-        let active = answers.iter().filter(|(_, answer)| !answer.entries.is_empty()).count();
+        let full = bytes >= reserved / 8 * 5;
         let (most_near, most_far) = (self.window_max(), self.window_max_far());
         let broker = self.broker(node_id);
         if full {
             broker.slow = if takes_long(elapsed, bytes) { broker.slow.saturating_add(1) } else { 0 };
-            broker.active = u32::try_from(active).unwrap_or(u32::MAX);
         }
         let most = if broker.is_far() { most_far } else { most_near };
         broker.session.answered(code, session_id);
@@ -220,5 +232,26 @@ impl Driver {
         }
         self.send(Message { node_id: None, items });
         self.refresh();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn partitions_with_unread_records_share_a_response_in_whole_batches() {
+        assert_eq!(portion(1_500, 4, 125), 375);
+        assert_eq!(portion(1_500, 4, 130), 390, "rounded");
+        assert_eq!(portion(1_500, 1, 100), 1_500);
+        assert_eq!(portion(1_500, 200, 130), 130, "one at least");
+        assert_eq!(portion(0, 0, 0), 1);
+    }
+
+    #[test]
+    fn shares_fill_most_of_a_window() {
+        for batch_bytes in 1..=1_000 {
+            assert!(portion(1_000, 4, batch_bytes) * 4 >= 660, "batches of {batch_bytes} bytes");
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! What answers mean for a partition: those to fetches, and those to questions.
 
+use kafka_wire::batch::FetchedEntry;
 use tokio::time::Instant;
 
 use super::super::event::PartitionEvent;
@@ -30,6 +31,9 @@ impl Partition {
         if let Some(replica) = answer.preferred_replica {
             // The answer has no records then.
             self.replica = Some((replica, now + REPLICA_FOR));
+        }
+        if let Some(bytes) = answer.entries.iter().map(FetchedEntry::byte_len).max() {
+            self.batch_bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
         }
         let aborted = (self.rules.isolation == Isolation::ReadCommitted).then_some(&*answer.aborted);
         let (filtered, damage) = match filter::filter(answer.entries, offset, aborted) {

@@ -56,6 +56,20 @@ fn after(now: Instant, ms: u64) -> Instant {
 }
 
 #[test]
+fn only_what_is_behind_has_unread_batches() {
+    let now = Instant::now();
+    let mut partition = at_100(RULES, now);
+    assert_eq!(partition.unread_batch_bytes(), None, "nothing is known yet");
+
+    partition.fetched(answer(vec![batch(100, 1), batch(101, 3)]), now);
+    let bytes = u32::try_from(batch(101, 3).byte_len()).unwrap();
+    assert_eq!(partition.unread_batch_bytes(), Some(bytes));
+
+    partition.fetched(Answer { high_watermark: 105, ..answer(vec![batch(104, 1)]) }, now);
+    assert_eq!(partition.unread_batch_bytes(), None);
+}
+
+#[test]
 fn what_comes_moves_the_position_and_its_epoch() {
     let now = Instant::now();
     let mut partition = at_100(RULES, now);
