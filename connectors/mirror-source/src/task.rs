@@ -214,6 +214,7 @@ impl MirrorSourceTask {
         self.partitions[tag].ledger.stopped();
         self.fetcher.remove(&[self.partitions[tag].tp.clone()]);
         self.fault(tag, offset, message);
+        // Other strands of the task count on it.
         self.nothing_left();
     }
 

@@ -167,3 +167,42 @@ fn parts(one: u64, other: u64) -> (f64, f64) {
     let all = (one + other).max(1) as f64;
     (one as f64 / all, other as f64 / all)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_strands_of_a_task_count_is_told_as_one() {
+        let strands = [Arc::<TaskStats>::default(), Arc::default()];
+        let now_ms = 1_000_000;
+        for (stats, records) in strands.iter().zip([10, 30]) {
+            stats.polled(records, 5, now_ms);
+            stats.taken(records, now_ms);
+            stats.errors.failed(i64::try_from(records).unwrap());
+        }
+        let together = Together { strands: &strands, now_ms };
+        let mut told = std::collections::BTreeMap::new();
+        let mut sink = |metric: connect_api::metrics::Metric<'_>| {
+            if let connect_api::metrics::Name::Bean { attribute, .. } = metric.family.name {
+                assert_eq!(told.insert(attribute, format!("{:?}", metric.value)), None, "{attribute} is told twice");
+            }
+        };
+
+        connector_task(&together, &[], &mut sink);
+        source_task(&together, &[], &mut sink);
+        errors(&together, &[], &mut sink);
+
+        for (attribute, value) in [
+            ("source-record-poll-total", "40.0"),
+            ("batch-size-max", "30.0"),
+            ("batch-size-avg", "20.0"),
+            ("source-record-active-count", "40.0"),
+            ("source-record-active-count-max", "40.0"),
+            ("total-record-errors", "2.0"),
+            ("last-error-timestamp", "30.0"),
+        ] {
+            assert_eq!(told[attribute], format!("Number({value})"), "{attribute}");
+        }
+    }
+}

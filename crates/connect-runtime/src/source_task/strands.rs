@@ -111,14 +111,16 @@ pub(super) async fn run(spec: TaskSpec, strands: Vec<TaskSpec>, body: TaskBody) 
                 }
                 stopping = true;
                 // If the task was asked to stop, whoever asked loses patience first.
-                deadline = Some(Instant::now() + spec.environment.worker.task_shutdown_graceful_timeout());
+                deadline.get_or_insert(Instant::now() + spec.environment.worker.task_shutdown_graceful_timeout());
             }
             () = sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => {
                 warn!("strands did not stop in time and were abandoned; records since their last offset commit repeat");
                 break;
             }
         }
-        stop.send_if_modified(|stop| !std::mem::replace(stop, stopping) && stopping);
+        if stopping {
+            stop.send_if_modified(|stop| !std::mem::replace(stop, true));
+        }
     }
     while let Some(Some(event)) = heard.next().now_or_never() {
         tell(event);
