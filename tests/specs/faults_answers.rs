@@ -3,6 +3,7 @@
 //! - Answers to produce requests are lost after the append: every record is on the target once.
 //! - A byte of a batch is flipped on its way from the source: it never reaches the target, and the batch is fetched again. One
 //!   that stays damaged stops its partition, which the status says, until its task is restarted.
+//! - So does a batch in a codec that nobody knows: it is not skipped.
 //! - A byte of a batch is flipped on its way to the target, which the target refuses, and with it the batches behind it, whose
 //!   sequence now has a gap: they are sent again, once each and in order. So they are when the target calls the producer or its epoch
 //!   unknown.
@@ -12,154 +13,13 @@
 //!
 //! All specs share a cluster that is source and target, behind a proxy; each meddles with its own connector's requests only.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-
-use bytes::{Bytes, BytesMut};
-use harness::{
-    Fate, Frame, KafkaCluster, Listener, Ruled, Runtime, Signal, Worker, WorkerConfig, eventually, proxied_cluster,
-};
-use kafka_protocol::messages::{
-    AddPartitionsToTxnResponse, ApiKey, EndTxnResponse, FetchResponse, ProduceResponse, ResponseHeader,
-};
-use kafka_protocol::protocol::{Decodable, Encodable};
+use harness::{Frame, KafkaCluster, Listener, Runtime, Signal, Worker, WorkerConfig, eventually, proxied_cluster};
+use kafka_protocol::messages::{AddPartitionsToTxnResponse, ApiKey, EndTxnResponse};
 use serde_json::Value;
 use tokio::sync::OnceCell;
 
+use crate::faults::{Fault, fetch_error, flip_fetched, flip_produced, lose, produce_error, rewrite, unknown_codec};
 use crate::lifecycle::{Config, Runs, SOON, Stream, end_offset, run, runs, shows, states, texts};
-
-/// What happens to frames of one API to or from the task of a connector, so many times.
-struct Fault {
-    name: String,
-    struck: Arc<AtomicUsize>,
-    times: usize,
-    _ruled: Ruled,
-}
-
-impl Fault {
-    /// `meddle` answers `None` if this frame is not the one it waits for.
-    async fn answers(
-        api: ApiKey,
-        name: &str,
-        times: usize,
-        meddle: impl FnMut(&mut Frame) -> Option<Fate> + Send + 'static,
-    ) -> Self {
-        let struck = Arc::new(AtomicUsize::new(0));
-        let rule = counted(name, times, Arc::clone(&struck), meddle);
-        let _ruled = proxied_cluster().await.broker(1).proxy().on_answer(api as i16, rule);
-        Self { name: format!("answers to {api:?}"), struck, times, _ruled }
-    }
-
-    async fn requests(
-        api: ApiKey,
-        name: &str,
-        times: usize,
-        meddle: impl FnMut(&mut Frame) -> Option<Fate> + Send + 'static,
-    ) -> Self {
-        let struck = Arc::new(AtomicUsize::new(0));
-        let rule = counted(name, times, Arc::clone(&struck), meddle);
-        let _ruled = proxied_cluster().await.broker(1).proxy().on_request(api as i16, rule);
-        Self { name: format!("{api:?} requests"), struck, times, _ruled }
-    }
-
-    /// Waits until it has struck as often as it was meant to.
-    async fn has_struck(&self) {
-        eventually(&format!("{} of them are met", self.name), SOON, async || {
-            match self.struck.load(Ordering::Relaxed) {
-                struck if struck >= self.times => Ok(()),
-                struck => Err(format!("{struck} of {}", self.times)),
-            }
-        })
-        .await;
-    }
-}
-
-fn counted(
-    name: &str,
-    times: usize,
-    struck: Arc<AtomicUsize>,
-    mut meddle: impl FnMut(&mut Frame) -> Option<Fate> + Send + 'static,
-) -> impl FnMut(&mut Frame) -> Fate + Send + 'static {
-    // `connector-producer-<name>-0`, `<alias>->target|<name>-0|replication-consumer`
-    let task = format!("{name}-0");
-    move |frame| {
-        let mine = frame.client_id.split('|').any(|part| part == task || part == format!("connector-producer-{task}"));
-        if !mine || struck.load(Ordering::Relaxed) >= times {
-            return Fate::Pass;
-        }
-        let fate = meddle(frame);
-        struck.fetch_add(usize::from(fate.is_some()), Ordering::Relaxed);
-        fate.unwrap_or(Fate::Pass)
-    }
-}
-
-/// Every frame is lost.
-fn lose(_: &mut Frame) -> Option<Fate> {
-    Some(Fate::HangUp)
-}
-
-/// Changes an answer; it passes as it was if `change` answers `None`.
-fn rewrite<R: Decodable + Encodable>(frame: &mut Frame, change: impl FnOnce(&mut R) -> Option<()>) -> Option<Fate> {
-    let api = ApiKey::try_from(frame.api_key).unwrap();
-    let (version, header_version) = (frame.version, api.response_header_version(frame.version));
-    let mut bytes = Bytes::copy_from_slice(&frame.bytes);
-    let header = ResponseHeader::decode(&mut bytes, header_version).unwrap();
-    let mut answer = R::decode(&mut bytes, version).unwrap();
-    change(&mut answer)?;
-    let mut changed = BytesMut::new();
-    header.encode(&mut changed, header_version).unwrap();
-    answer.encode(&mut changed, version).unwrap();
-    frame.bytes = changed.to_vec();
-    Some(Fate::Pass)
-}
-
-/// A partition in an answer to a produce request has this error instead of `was`.
-fn produce_error(was: i16, code: i16) -> impl FnMut(&mut Frame) -> Option<Fate> + Send {
-    move |frame| {
-        rewrite(frame, |answer: &mut ProduceResponse| {
-            let mut partitions = answer.responses.iter_mut().flat_map(|topic| &mut topic.partition_responses);
-            let partition = partitions.find(|partition| partition.error_code == was)?;
-            (partition.error_code, partition.base_offset) = (code, -1);
-            Some(())
-        })
-    }
-}
-
-/// A partition with records has this error instead.
-fn fetch_error(code: i16) -> impl FnMut(&mut Frame) -> Option<Fate> + Send {
-    move |frame| {
-        rewrite(frame, |answer: &mut FetchResponse| {
-            let mut partitions = answer.responses.iter_mut().flat_map(|topic| &mut topic.partitions);
-            let partition = partitions.find(|partition| records(partition.records.as_ref()).is_some())?;
-            (partition.error_code, partition.records) = (code, None);
-            Some(())
-        })
-    }
-}
-
-fn records(records: Option<&Bytes>) -> Option<&Bytes> {
-    records.filter(|records| !records.is_empty())
-}
-
-/// Flips a bit in the first batch of a fetch answer: in its first record, which follows a header of 61 bytes.
-fn flip_fetched(frame: &mut Frame) -> Option<Fate> {
-    rewrite(frame, |answer: &mut FetchResponse| {
-        let mut partitions = answer.responses.iter_mut().flat_map(|topic| &mut topic.partitions);
-        let partition = partitions.find(|partition| records(partition.records.as_ref()).is_some())?;
-        let mut damaged = partition.records.take()?.to_vec();
-        damaged[61 + 6] ^= 1;
-        partition.records = Some(damaged.into());
-        Some(())
-    })
-}
-
-/// Flips a bit in the last batch of a produce request, whose records are followed by the empty tags of partition, topic and
-/// request.
-fn flip_produced(frame: &mut Frame) -> Option<Fate> {
-    let at = frame.bytes.len() - 3 - 2;
-    frame.bytes[at] ^= 1;
-    Some(Fate::Pass)
-}
 
 /// What a broker says to a producer that it does not know, or knows better.
 const PRODUCER_LOST: [(i16, &str); 3] =
@@ -232,6 +92,21 @@ impl<'a> Flow<'a> {
         self.worker.rest().get(&format!("/connectors/{}/status", self.name)).await.expect(200)
     }
 
+    /// Waits until its partition stands still with these words, mends the fault and restarts the task.
+    async fn stands_still_until_mended(&self, words: &str, fault: Fault) {
+        let stopped = |status: &Value| status["tasks"][0]["trace"].as_str().is_some_and(|said| said.contains(words));
+        shows(self.worker.rest(), &format!("/connectors/{}/status", self.name), words, stopped).await;
+        drop(fault);
+        let restart = format!("/connectors/{}/tasks/0/restart", self.name);
+        eventually("the task is restarted", SOON, async || {
+            match self.worker.rest().post(&restart, &Value::Null).await {
+                answer if answer.status == 204 => Ok(()),
+                answer => Err(format!("{} {}", answer.status, answer.body)),
+            }
+        })
+        .await;
+    }
+
     /// Ends the stream: every record of it is on the target once, in order, and everything runs.
     async fn every_record_once(self) {
         self.flows().await;
@@ -272,17 +147,20 @@ async fn a_flipped_bit_of_a_fetched_batch_never_reaches_the_target() {
     flow.flows().await;
 
     let always = Fault::answers(ApiKey::Fetch, flow.name, usize::MAX, flip_fetched).await;
-    let path = format!("/connectors/{}/status", flow.name);
-    let stopped = |status: &Value| status["tasks"][0]["trace"].as_str().is_some_and(|said| said.contains("crc"));
-    shows(worker.rest(), &path, "a partition that stands still", stopped).await;
-    drop(always);
-    let restart = format!("/connectors/{}/tasks/0/restart", flow.name);
-    eventually("the task is restarted", SOON, async || match worker.rest().post(&restart, &Value::Null).await {
-        answer if answer.status == 204 => Ok(()),
-        answer => Err(format!("{} {}", answer.status, answer.body)),
-    })
-    .await;
+    flow.stands_still_until_mended("crc", always).await;
 
+    flow.every_record_once().await;
+}
+
+#[tokio::test]
+async fn a_codec_that_nobody_knows_stops_its_partition_and_skips_nothing() {
+    let [worker, _] = workers().await;
+    let flow = Flow::start("answers-codec", worker).await;
+
+    let always = Fault::answers(ApiKey::Fetch, flow.name, usize::MAX, unknown_codec).await;
+
+    // It is the only partition of its task.
+    flow.stands_still_until_mended("answers-codec-0 refused a batch", always).await;
     flow.every_record_once().await;
 }
 

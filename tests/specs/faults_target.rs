@@ -6,6 +6,7 @@
 //!   end, and the log stays short.
 //! - What a target has lost with a topic is sent again from the source if somebody resets the offsets of that topic, and of no other:
 //!   groups follow it there.
+//! - Records that somebody else writes into a copy move no group past a record of its own, nor before one.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -173,11 +174,39 @@ async fn what_a_target_has_lost_is_sent_again_if_somebody_resets_the_offsets_of_
     let checkpoints =
         Config::flow("Checkpoint", (name, source), ("target", target)).prompt().with("groups", "again-app");
     run(rest, "again-groups", &checkpoints).await;
-    eventually("the group stands before the same record", SOON, async || {
-        match target.group_offset("again-app", "again.again-lost", 0).await {
-            Some(offset) if offset == 3 + 4 => Ok(()),
+    stands("again-app", "again.again-lost", 3 + 4).await;
+}
+
+/// Waits until a group of the target stands before this offset of partition 0.
+async fn stands(group: &str, topic: &str, wanted: i64) {
+    eventually(&format!("{group} stands at {wanted} of {topic}"), SOON, async || {
+        match clusters().await.target.group_offset(group, topic, 0).await {
+            Some(offset) if offset == wanted => Ok(()),
             other => Err(format!("{other:?}")),
         }
     })
     .await;
+}
+
+#[tokio::test]
+async fn groups_stand_before_the_same_record_although_somebody_else_writes_into_the_copy() {
+    let pair = clusters().await;
+    let (source, target, name) = (&pair.source, &pair.target, "foreign");
+    source.create_topic("foreign-orders", 1).await;
+    source.produce("foreign-orders", 0, &named("old", OLD)).await;
+    for (group, offset) in [("foreign-early", 4), ("foreign-late", 12)] {
+        source.set_group_offsets(group, &[GroupOffset::new("foreign-orders", 0, offset)]).await;
+    }
+    let worker = WorkerConfig::new(target, "foreign-workers").start(Runtime::Portage).await;
+    start(&worker, source, name, &[]).await;
+    holds(name, "foreign-orders", 0, &both(OLD, 0)).await;
+
+    target.produce("foreign.foreign-orders", 0, &named("other", 3)).await;
+    source.produce("foreign-orders", 0, &named("new", 5)).await;
+
+    holds(name, "foreign-orders", 0, &[both(OLD, 0), texts("other", 3), texts("new", 5)].concat()).await;
+    let groups = Config::flow("Checkpoint", (name, source), ("target", target)).prompt().with("groups", "foreign-.*");
+    run(worker.rest(), "foreign-groups", &groups).await;
+    stands("foreign-early", "foreign.foreign-orders", 4).await;
+    stands("foreign-late", "foreign.foreign-orders", 3 + 12).await;
 }

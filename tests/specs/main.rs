@@ -17,6 +17,7 @@ mod delivery_topics;
 mod embedded;
 mod exactly_once;
 mod fairness;
+mod faults;
 mod faults_answers;
 mod faults_network;
 mod faults_target;
