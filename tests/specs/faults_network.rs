@@ -4,7 +4,7 @@
 //!   its work again when the network is whole: nothing is lost, and what had not been stored comes again at most. So it does when its
 //!   requests arrive and the answers do not. With exactly-once support every record is there once.
 //! - A slow broker of the target holds up its own partitions only: the others get theirs meanwhile, and the worker stays in its
-//!   group, whose requests may be as slow.
+//!   group.
 
 use std::fs;
 use std::time::Duration;
