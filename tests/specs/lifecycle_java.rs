@@ -126,7 +126,10 @@ async fn handover(name: &str, from: Runtime, to: Runtime) {
 /// Partition and offset of what `/offsets` shows. Ours stores more beside the offset, which Java does not know.
 fn positions(offsets: &Value) -> Vec<(Value, Value)> {
     let offsets = offsets["offsets"].as_array().unwrap();
-    offsets.iter().map(|entry| (entry["partition"].clone(), entry["offset"]["offset"].clone())).collect()
+    let mut positions: Vec<_> =
+        offsets.iter().map(|entry| (entry["partition"].clone(), entry["offset"]["offset"].clone())).collect();
+    positions.sort_by_key(|(partition, _)| partition.to_string());
+    positions
 }
 
 fn positions_are(name: &str, topic: &str, offset: i64) -> Vec<(Value, Value)> {
