@@ -5,11 +5,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::{Bytes, BytesMut};
-use harness::{Fate, Frame, Ruled, eventually, proxied_cluster};
+use harness::{Fate, Frame, Proxy, Ruled, eventually, proxied_cluster};
 use kafka_protocol::messages::{ApiKey, FetchResponse, ProduceResponse, ResponseHeader};
 use kafka_protocol::protocol::{Decodable, Encodable};
 
 use crate::lifecycle::SOON;
+
+/// What is to become of frames.
+type Rule = Box<dyn FnMut(&mut Frame) -> Fate + Send>;
 
 /// What happens to frames of one API to or from the task of a connector, so many times.
 pub(crate) struct Fault {
@@ -27,10 +30,8 @@ impl Fault {
         times: usize,
         meddle: impl FnMut(&mut Frame) -> Option<Fate> + Send + 'static,
     ) -> Self {
-        let struck = Arc::new(AtomicUsize::new(0));
-        let rule = counted(name, times, Arc::clone(&struck), meddle);
-        let _ruled = proxied_cluster().await.broker(1).proxy().on_answer(api as i16, rule);
-        Self { name: format!("answers to {api:?}"), struck, times, _ruled }
+        let what = format!("answers to {api:?}");
+        Self::new(what, name, times, meddle, |proxy, rule| proxy.on_answer(api as i16, rule)).await
     }
 
     pub(crate) async fn requests(
@@ -39,10 +40,21 @@ impl Fault {
         times: usize,
         meddle: impl FnMut(&mut Frame) -> Option<Fate> + Send + 'static,
     ) -> Self {
+        let what = format!("{api:?} requests");
+        Self::new(what, name, times, meddle, |proxy, rule| proxy.on_request(api as i16, rule)).await
+    }
+
+    async fn new(
+        what: String,
+        name: &str,
+        times: usize,
+        meddle: impl FnMut(&mut Frame) -> Option<Fate> + Send + 'static,
+        set: impl FnOnce(&Proxy, Rule) -> Ruled,
+    ) -> Self {
         let struck = Arc::new(AtomicUsize::new(0));
         let rule = counted(name, times, Arc::clone(&struck), meddle);
-        let _ruled = proxied_cluster().await.broker(1).proxy().on_request(api as i16, rule);
-        Self { name: format!("{api:?} requests"), struck, times, _ruled }
+        let _ruled = set(proxied_cluster().await.broker(1).proxy(), Box::new(rule));
+        Self { name: what, struck, times, _ruled }
     }
 
     /// Waits until it has struck as often as it was meant to.

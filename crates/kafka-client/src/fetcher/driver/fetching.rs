@@ -65,12 +65,15 @@ impl Driver {
 
     /// What to read at once of a partition that has unread batches of some size; `None` leaves it at what the options say.
     fn portions(&mut self, node_id: i32, now: Instant) -> Option<impl Fn(u32) -> i32 + use<>> {
+        if !self.options.partition_max_adapts {
+            return None;
+        }
         let from_here = |partition: &&Partition| partition.source(now) == Some(node_id);
         let unread = self.partitions.values().filter(from_here).filter_map(Partition::unread_batch_bytes).count();
         let most = self.options.partition_max_bytes;
         let broker = self.broker(node_id);
         let (far, window) = (broker.is_far(), broker.window);
-        self.options.partition_max_adapts.then_some(move |batch_bytes| {
+        Some(move |batch_bytes| {
             let bytes = portion(window, unread, batch_bytes);
             if far { bytes } else { bytes.min(most) }
         })
