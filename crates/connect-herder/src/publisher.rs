@@ -128,10 +128,10 @@ impl Publisher {
         self.instances.values().filter_map(until).min()
     }
 
-    /// Whether everything that was made has been published.
+    /// Whether an instance has nothing to publish.
     #[must_use]
-    pub fn is_idle(&self) -> bool {
-        self.instances.is_empty()
+    pub fn is_idle(&self, name: &ConnectorName) -> bool {
+        !self.instances.contains_key(name)
     }
 }
 
@@ -157,7 +157,7 @@ mod tests {
         assert_eq!(publisher.take_made(), []);
         publisher.done(&"m".into());
 
-        assert!(publisher.is_idle());
+        assert!(publisher.is_idle(&"m".into()));
     }
 
     #[test]

@@ -24,6 +24,12 @@ pub struct RestartRequest {
 }
 
 impl RestartRequest {
+    /// The plain restart of a connector's instance.
+    #[must_use]
+    pub fn of_instance(connector: ConnectorName) -> Self {
+        Self { connector, only_failed: false, include_tasks: false }
+    }
+
     /// Whether a connector instance in this state is to restart.
     #[must_use]
     pub fn selects_connector(&self, state: State) -> bool {

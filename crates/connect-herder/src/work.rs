@@ -86,15 +86,12 @@ pub struct Work {
     admitted: BTreeSet<Unit>,
     here: BTreeMap<Unit, Run>,
     bounces: BTreeMap<Unit, StopReason>,
-    /// Units that have been stopped because of a change, and whose start no one has asked about.
-    changed: BTreeSet<Unit>,
 }
 
 impl Work {
     /// The group has given us this and no more. What is new waits for [`admit`](Self::admit).
     pub fn assign(&mut self, units: BTreeSet<Unit>) {
         self.admitted.retain(|unit| units.contains(unit));
-        self.changed.retain(|unit| units.contains(unit));
         self.assigned = units;
     }
 
@@ -198,19 +195,10 @@ impl Work {
             Some(Run::Stopping(reason)) => {
                 let reason = *reason;
                 self.here.remove(unit);
-                if reason == StopReason::Change {
-                    self.changed.insert(unit.clone());
-                }
                 Some(reason)
             }
             _ => None,
         }
-    }
-
-    /// Whether a unit has been started because of a change, not because it is new here or someone wanted a restart.
-    /// Answers once.
-    pub fn take_changed(&mut self, unit: &Unit) -> bool {
-        self.changed.remove(unit)
     }
 
     /// How a unit is; `None` if it is not here.

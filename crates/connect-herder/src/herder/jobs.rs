@@ -69,14 +69,6 @@ impl Job {
         }
     }
 
-    /// Whether the end of the topic has to be known before it can be decided.
-    fn reads_first(&self) -> bool {
-        matches!(
-            self,
-            Self::PutTaskConfigs { .. } | Self::AlterOffsets(_) | Self::Fence { .. } | Self::FencedCount { .. }
-        )
-    }
-
     /// What the worker does, in Java's words.
     pub(super) fn stage(&self) -> String {
         match self {
@@ -127,13 +119,27 @@ impl Herder {
             self.finish(job, Err(config_topic_lost()));
         } else if let Err(refusal) = self.leader_only() {
             self.finish(job, Err(refusal));
-        } else if job.reads_first() {
+        } else if self.reads_first(&job) {
             let op = self.next_op();
             self.out.push(Action::ReadConfigToEnd { op, timeout_ms: self.settings.config_write_timeout_ms });
             self.writer.reading(job, op, self.after(self.settings.config_write_timeout_ms));
         } else {
             self.decide(job);
         }
+    }
+
+    /// Whether the end of the topic has to be known before it can be decided.
+    fn reads_first(&self, job: &Job) -> bool {
+        match job {
+            Job::PutTaskConfigs { .. } | Job::AlterOffsets(_) | Job::Fence { .. } | Job::FencedCount { .. } => true,
+            Job::PutConnector(put) => self.is_known(put),
+            _ => false,
+        }
+    }
+
+    /// Whether the connector has this very config.
+    fn is_known(&self, put: &PutConnector) -> bool {
+        self.config.connector_config(&put.name).is_some_and(|config| **config == put.config)
     }
 
     pub(super) fn job_has_read(&mut self, op: OpId, result: Result<(), HerderError>) {
@@ -182,6 +188,12 @@ impl Herder {
         let batches = match job {
             Job::PutConnector(put) => {
                 self.may_put(put)?;
+                if self.is_known(put) {
+                    // As in Java the instance starts anew, and no other tasks follow. But a record would break their seal
+                    // for nothing (see `seals`).
+                    let restart = RestartRequest::of_instance(put.name.clone());
+                    return Ok([leader(&[ConfigRecord::Restart(restart)])].into());
+                }
                 let connector = put.name.clone();
                 let state = put
                     .initial_state

@@ -89,8 +89,6 @@ pub struct Herder {
     /// The task configs that each instance here wanted last.
     published: BTreeMap<ConnectorName, Vec<ConfigMap>>,
     seals: Seals,
-    /// Instances that have started without a seal and have not published since.
-    unsealed_starts: BTreeSet<ConnectorName>,
     writer: ConfigWriter<Job>,
     waiting: VecDeque<(RequestId, Command)>,
     replies: Replies,
@@ -148,7 +146,6 @@ impl Herder {
             publisher: Publisher::default(),
             published: BTreeMap::new(),
             seals: Seals::default(),
-            unsealed_starts: BTreeSet::new(),
             writer: ConfigWriter::default(),
             waiting: VecDeque::new(),
             replies: Replies::default(),
@@ -228,6 +225,7 @@ impl Herder {
                 self.maintain_statuses();
                 self.maintain_work_requests();
                 self.run_commands();
+                self.maintain_seals();
                 self.maintain_publishing();
                 self.maintain_asks();
                 self.maintain_session_key();
@@ -334,7 +332,7 @@ impl Herder {
             self.restarts.next_timeout().filter(|_| self.is_settled()),
             self.writer.next_timeout(),
             self.session_key_timeout(),
-            self.repair_timeout(),
+            self.seals_timeout(),
         ];
         let working = working.into_iter().filter(|_| self.phase == Phase::Working);
         always.into_iter().chain(working).flatten().min()

@@ -27,8 +27,7 @@ impl Herder {
         }
         for (name, configs) in self.publisher.take_made() {
             self.published.insert(name.clone(), configs.clone());
-            let sealed = !self.unsealed_starts.contains(&name);
-            if sealed && !self.config.task_configs_changed(&name, &configs) {
+            if !self.seals.is_broken(&name) && !self.config.task_configs_changed(&name, &configs) {
                 self.publisher.done(&name);
             } else if self.membership.is_leader() {
                 self.writer.push(Job::PutTaskConfigs { id: None, name, configs });
@@ -49,7 +48,8 @@ impl Herder {
         if !self.publisher.made(name, configs) {
             return;
         }
-        if let Some(error) = self.too_many_tasks(name, count) {
+        let config = self.config.connector_config(name);
+        if let Some(error) = config.and_then(|config| too_many_tasks(name, config, count)) {
             let unit = Unit::Connector(name.clone());
             self.forget_instance(name);
             if self.work.broken(&unit) {
@@ -71,7 +71,23 @@ impl Herder {
     pub(super) fn forget_instance(&mut self, name: &ConnectorName) {
         self.publisher.forget(name);
         self.published.remove(name);
-        self.unsealed_starts.remove(name);
+    }
+
+    /// Has task configs published again that have gone without a seal for too long, by instances that run here.
+    pub(super) fn maintain_seals(&mut self) {
+        if !self.is_settled() {
+            return;
+        }
+        let (work, config) = (&self.work, &self.config);
+        let runs = |name: &ConnectorName| {
+            work.run(&Unit::Connector(name.clone())) == Some(Run::Running)
+                && config.target_state(name) == Some(TargetState::Started)
+        };
+        for name in self.seals.take_reseals(runs, self.now) {
+            if self.publisher.is_idle(&name) {
+                self.publisher.want(&name);
+            }
+        }
     }
 
     /// Has connectors restarted that have been inconsistent for too long: when they start, they publish their tasks.
@@ -80,22 +96,18 @@ impl Herder {
             self.seals.forget_repairs();
         } else if self.is_settled() {
             for connector in self.seals.take_repairs(&self.config, self.now) {
-                let request = RestartRequest { connector, only_failed: false, include_tasks: false };
-                self.writer.push(Job::Repair(request));
+                self.writer.push(Job::Repair(RestartRequest::of_instance(connector)));
             }
         }
     }
 
-    pub(super) fn repair_timeout(&self) -> Option<Now> {
-        self.seals.next_timeout().filter(|_| self.is_settled() && self.membership.is_leader())
+    pub(super) fn seals_timeout(&self) -> Option<Now> {
+        self.seals.next_timeout().filter(|_| self.is_settled())
     }
 
     /// Someone has committed task configs of a connector whose instance may be here. They should be what the instance
     /// wanted last; if not, two leaders or two instances have written at the same time, and the instance is asked again.
     pub(super) fn compare_published(&mut self, name: &ConnectorName) {
-        if !self.seals.is_broken(name) {
-            self.unsealed_starts.remove(name);
-        }
         if self.published.get(name).is_some_and(|published| self.config.task_configs_changed(name, published)) {
             self.publisher.want(name);
         }
@@ -111,25 +123,24 @@ impl Herder {
     }
 
     fn tasks_max(&self, name: &ConnectorName) -> usize {
-        let value = self.config.connector_config(name).and_then(|config| config.get("tasks.max"));
-        value.and_then(|value| value.trim().parse().ok()).filter(|max| *max > 0).unwrap_or(1)
+        self.config.connector_config(name).map_or(1, |config| tasks_max(config))
     }
+}
 
-    /// Java's `TooManyTasksException`, unless `tasks.max.enforce` is off. Only another config can help.
-    pub(super) fn too_many_tasks(&self, name: &ConnectorName, count: usize) -> Option<ConnectError> {
-        let enforced = self
-            .config
-            .connector_config(name)
-            .and_then(|config| config.get("tasks.max.enforce"))
-            .is_none_or(|value| !value.trim().eq_ignore_ascii_case("false"));
-        let max = self.tasks_max(name);
-        (enforced && count > max).then(|| {
-            ConnectError::config(format!(
-                "The connector {name} has generated {count} tasks, which is greater than {max}, the maximum number of \
-                 tasks it is configured to create. This behaviour should be considered a bug and is disallowed. If \
-                 necessary, it can be permitted by reconfiguring the connector with 'tasks.max.enforce' set to false; \
-                 however, this option will be removed in a future release of Kafka Connect."
-            ))
-        })
-    }
+fn tasks_max(config: &ConfigMap) -> usize {
+    config.get("tasks.max").and_then(|value| value.trim().parse().ok()).filter(|max| *max > 0).unwrap_or(1)
+}
+
+/// Java's `TooManyTasksException`, unless `tasks.max.enforce` is off. Only another config can help.
+pub(super) fn too_many_tasks(name: &ConnectorName, config: &ConfigMap, count: usize) -> Option<ConnectError> {
+    let enforced = config.get("tasks.max.enforce").is_none_or(|value| !value.trim().eq_ignore_ascii_case("false"));
+    let max = tasks_max(config);
+    (enforced && count > max).then(|| {
+        ConnectError::config(format!(
+            "The connector {name} has generated {count} tasks, which is greater than {max}, the maximum number of \
+             tasks it is configured to create. This behaviour should be considered a bug and is disallowed. If \
+             necessary, it can be permitted by reconfiguring the connector with 'tasks.max.enforce' set to false; \
+             however, this option will be removed in a future release of Kafka Connect."
+        ))
+    })
 }

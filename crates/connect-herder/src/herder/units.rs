@@ -1,9 +1,10 @@
 //! Connector instances and tasks that run here: starts, stops, failures, restarts.
 
-use connect_api::ConnectError;
 use connect_api::error::ErrorKind;
+use connect_api::{ConfigMap, ConnectError};
 
 use super::Herder;
+use super::publishing::too_many_tasks;
 use crate::action::Action;
 use crate::command::{Outcome, Reply};
 use crate::config_log::TargetState;
@@ -62,7 +63,7 @@ impl Herder {
             Unit::Connector(name) => {
                 self.out.push(Action::StartConnector { name: name.clone(), config, target });
             }
-            Unit::Task(task) => match self.task_config_to_start(task) {
+            Unit::Task(task) => match self.task_config_to_start(task, &config) {
                 Ok(task_config) => {
                     self.task_generations.insert(task.clone(), self.config.task_config_generation(&task.connector));
                     let action =
@@ -75,11 +76,13 @@ impl Herder {
         }
     }
 
-    fn task_config_to_start(&self, task: &TaskId) -> Result<connect_api::ConfigMap, ConnectError> {
+    /// `made_from` is the connector config of the task's set. A newer one may allow fewer tasks; that is a matter of the set
+    /// that follows, if one does.
+    fn task_config_to_start(&self, task: &TaskId, made_from: &ConfigMap) -> Result<ConfigMap, ConnectError> {
         let count = self.config.task_count(&task.connector) as usize;
         // Java checks paused connectors too; their tasks could then not even be paused until someone resumes them.
         let runs = self.target(&task.connector) == TargetState::Started;
-        if let Some(error) = self.too_many_tasks(&task.connector, count).filter(|_| runs) {
+        if let Some(error) = too_many_tasks(&task.connector, made_from, count).filter(|_| runs) {
             return Err(error);
         }
         self.config
@@ -96,15 +99,10 @@ impl Herder {
         if !self.work.started(&unit) {
             return;
         }
-        let changed = self.work.take_changed(&unit);
         self.restarts.started(&unit, self.now);
         self.write_running_status(&unit);
         if let Unit::Connector(name) = &unit {
             if self.target(name) == TargetState::Started {
-                // A config that has been written again must not restart tasks which it does not change (as in Java).
-                if !changed && self.seals.is_broken(name) {
-                    self.unsealed_starts.insert(name.clone());
-                }
                 self.publisher.want(name);
             }
             self.answer_starts(&unit, &Ok(Reply::Done));

@@ -6,7 +6,7 @@
 //! that can still commit is left of a set when one of a later set begins.
 //!
 //! When quiet: one group of all workers, at rest for a while; all of them know the same config, which is what was written last,
-//! whatever compaction has taken away; every connector and task of
+//! whatever compaction has taken away, and so would a worker that came only now; every connector and task of
 //! it is assigned to one worker and runs there, from the config of now, doing what it should do, and nothing else runs;
 //! task configs are those that the connector makes of its config of now; work is balanced within one; statuses say so; no
 //! request is open.
@@ -81,6 +81,7 @@ impl World {
                 assert_eq!(config.connector_config(&connector), last.as_ref(), "{connector} as it was written last");
             }
         }
+        assert_same("a new reader", &self.config.as_a_new_reader_knows_it(), &config);
         let wanted = wanted(&config);
         let mut owners: BTreeMap<Unit, usize> = BTreeMap::new();
         for (index, worker) in self.workers.iter().enumerate() {
@@ -205,11 +206,13 @@ impl World {
     }
 }
 
-/// Whether the unit is a task of a paused connector whose `tasks.max` has become less than it has tasks. If it could not
-/// start for that reason while the connector ran, it stays FAILED until the connector is resumed and makes a smaller set.
+/// Whether the unit is a task of a paused connector whose set of tasks, because of two leaders, was committed under a config
+/// that does not allow so many. If it could not start for that reason while the connector ran, it stays FAILED until the
+/// connector is resumed and makes a smaller set.
 fn has_too_many_tasks(unit: &Unit, config: &ClusterConfigState) -> bool {
     let name = unit.connector();
-    let max = config.connector_config(name).and_then(|config| config.get("tasks.max")?.parse().ok()).unwrap_or(1);
+    let max =
+        config.applied_connector_config(name).and_then(|config| config.get("tasks.max")?.parse().ok()).unwrap_or(1);
     !is_connector(unit) && config.target_state(name) != Some(TargetState::Started) && config.task_count(name) > max
 }
 

@@ -75,6 +75,10 @@ impl World {
                 self.change_topics();
                 "topics change"
             }
+            (true, 14) => {
+                self.write_a_config_again();
+                "a Java leader writes a config again"
+            }
             (true, _) => {
                 if worker.frozen {
                     return;
@@ -91,6 +95,17 @@ impl World {
         let positions = self.workers.iter().filter(|worker| worker.up).map(|worker| worker.config_position);
         let read_by_all = positions.min().unwrap_or(0);
         self.config.compact(read_by_all, &mut self.random);
+    }
+
+    /// Java's leader does so if a connector is given the config that it has.
+    fn write_a_config_again(&mut self) {
+        let present = |(key, value): (&String, &Option<String>)| {
+            (key.starts_with("connector-") && value.is_some()).then(|| (key.clone(), value.clone()))
+        };
+        let configs: Vec<_> = self.config.last_words.iter().filter_map(present).collect();
+        if let Some(record) = self.random.pick(&configs).cloned() {
+            self.arrive(vec![record]);
+        }
     }
 
     fn cure(&mut self, index: usize) {

@@ -53,16 +53,22 @@ impl World {
                 Some(_) => {}
             }
         }
+        let end = self.arrive(records);
+        // The records are in, but whether the writer hears of it is another question.
+        let result = if cut_off { failed() } else { Ok(ConfigOffset(end)) };
+        self.event(index, Event::ConfigWritten { op, result });
+    }
+
+    /// Records get into the config topic, and workers get to know. Answers with the position after the last.
+    pub(super) fn arrive(&mut self, records: Vec<(String, Option<String>)>) -> i64 {
         for (key, _) in &records {
             self.say("--", || format!("+ {key}"));
         }
         let end = self.config.append(records, &mut self.random);
-        // The records are in, but whether the writer hears of it is another question.
-        let result = if cut_off { failed() } else { Ok(ConfigOffset(end)) };
-        self.event(index, Event::ConfigWritten { op, result });
         for index in 0..self.workers.len() {
             self.message(index, Happening::Pull);
         }
+        end
     }
 
     pub(super) fn flush_statuses(&mut self, index: usize) {

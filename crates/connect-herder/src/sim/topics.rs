@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 
 use super::random::Random;
-use crate::config_log::ConfigRecord;
+use crate::config_log::{ClusterConfigState, ConfigRecord};
 
 /// A record of the config topic.
 #[derive(Debug, Clone)]
@@ -88,6 +88,20 @@ impl ConfigTopic {
             let forgotten = drop_tombstones && record.value.is_none() && record.offset < read_by_all;
             !replaced && !forgotten
         });
+    }
+
+    /// What a reader makes of the topic once a cleaner has gone through all of it.
+    pub(super) fn as_a_new_reader_knows_it(&self) -> ClusterConfigState {
+        let last = |record: &&Record| self.last_of(&record.key) == Some(record.offset) && record.value.is_some();
+        let mut state = ClusterConfigState::new();
+        for record in self.records.iter().filter(last) {
+            state.apply(record.offset, &record.key, record.value.as_deref());
+        }
+        state
+    }
+
+    fn last_of(&self, key: &str) -> Option<i64> {
+        self.records.iter().rfind(|record| record.key == key).map(|record| record.offset)
     }
 }
 

@@ -160,6 +160,34 @@ fn of_two_creations_of_one_name_the_second_is_refused() {
 }
 
 #[test]
+fn the_config_that_a_connector_has_restarts_its_instance_and_is_not_written_again() {
+    let mut bench = Bench::leading(&[connector_with("m", &[("a", "b"), ("name", "m")])]);
+    let checks = bench.command(put("m", &[("a", "b")], true));
+
+    let reads = bench.apply(Event::Validated { op: validate_op(&checks), result: Ok(()) });
+    assert_eq!(kinds(&reads), ["read"], "another leader may just have written another one");
+    let writes = bench.apply(Event::ConfigReadToEnd { op: read_op(&reads), result: Ok(()) });
+
+    let request = RestartRequest { connector: "m".into(), only_failed: false, include_tasks: false };
+    assert_eq!(written(&writes).1, [ConfigRecord::Restart(request).encode()]);
+    let actions = bench.write(&writes);
+    let [Action::Reply { outcome: Ok(Reply::Updated(info)), .. }, ..] = &actions[..] else { panic!("{actions:?}") };
+    assert_eq!(info.config, config(&[("a", "b"), ("name", "m")]));
+}
+
+#[test]
+fn a_config_that_another_leader_has_just_replaced_is_written() {
+    let mut bench = Bench::leading(&[connector_with("m", &[("a", "b"), ("name", "m")])]);
+    let checks = bench.command(put("m", &[("a", "b")], true));
+    let reads = bench.apply(Event::Validated { op: validate_op(&checks), result: Ok(()) });
+
+    bench.records(&[connector_with("m", &[("a", "c"), ("name", "m")])]);
+    let actions = bench.apply(Event::ConfigReadToEnd { op: read_op(&reads), result: Ok(()) });
+
+    assert_eq!(written(&actions[..1]).1, [connector_with("m", &[("a", "b"), ("name", "m")]).encode()]);
+}
+
+#[test]
 fn a_patch_changes_and_removes_keys() {
     let mut bench = Bench::leading(&[connector_with("m", &[("a", "1"), ("b", "2"), ("name", "m")])]);
     let patch = BTreeMap::from([("a".into(), None), ("b".into(), Some("3".into())), ("c".into(), Some("4".into()))]);

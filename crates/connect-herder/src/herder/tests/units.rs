@@ -7,6 +7,8 @@ use crate::command::Reply;
 use crate::restart::RestartRequest;
 use crate::settings::ExactlyOnce;
 
+const RUNNING: &str = r#"{"state":"RUNNING","trace":null,"worker_id":"me:8083","generation":1,"version":"4.3.0"}"#;
+
 fn target(name: &str, state: TargetState) -> ConfigRecord {
     ConfigRecord::TargetState { connector: name.into(), state: Some(state) }
 }
@@ -73,6 +75,57 @@ fn another_config_bounces_the_instance_of_its_owner_without_a_rebalance() {
     let actions = bench.apply(Event::TaskConfigs { name: "m".into(), result: Ok(vec![config(&[])]) });
     let leader_url = LEADER_URL.to_owned();
     assert_eq!(actions, [Action::ForwardTaskConfigs { name: "m".into(), leader_url, configs: vec![config(&[])] }]);
+}
+
+/// The instance has been asked for its tasks and wants those that it has. Answers with what follows.
+fn wants_the_same(bench: &mut Bench) -> Vec<Action> {
+    bench.apply(Event::TaskConfigs { name: "m".into(), result: Ok(vec![config(&[])]) })
+}
+
+#[test]
+fn a_config_that_is_written_again_has_the_same_tasks_published_and_restarts_none() {
+    // By a Java leader, or there and back in no time. Compaction would leave a new reader a commit without its config.
+    let mut bench = owner();
+    let again = &connector_and_tasks("m", 1)[..1];
+
+    assert_eq!(bench.records_and_tick(again), [stop_connector("m")]);
+    bench.apply(Event::ConnectorStopped { name: "m".into() });
+    bench.connector_runs("m");
+    assert_eq!(kinds(&wants_the_same(&mut bench)), ["forward task configs"]);
+    let actions = bench.records_and_tick(&tasks("m", 1));
+
+    assert_eq!(kinds(&actions), ["join"], "its task runs on");
+}
+
+#[test]
+fn half_a_set_of_task_configs_is_followed_by_a_whole_one() {
+    // Its leader has died. Compaction would take the whole set before it.
+    let mut bench = owner();
+
+    assert_eq!(bench.records_and_tick(&tasks("m", 1)[..1]), []);
+    assert_eq!(bench.tick_at(4_999), [], "it may be committed yet");
+    assert_eq!(kinds(&bench.tick_at(5_000)), ["ask for task configs"]);
+    assert_eq!(kinds(&wants_the_same(&mut bench)), ["forward task configs"]);
+    let forwarded = Event::TaskConfigsForwarded { name: "m".into(), result: Ok(()) };
+    assert_eq!(bench.apply(forwarded), []);
+    bench.records_and_tick(&tasks("m", 1));
+
+    assert_eq!(bench.herder.next_timeout(), None, "once is enough");
+}
+
+#[test]
+fn tasks_are_counted_by_the_config_that_they_were_made_from() {
+    let mut bench = runs_three();
+
+    // Allowed are fewer, then again as many. No set follows from that, so the tasks that start in between must not fail.
+    bench.records_and_tick(&[connector_with("m", &[("tasks.max", "1")])]);
+    bench.status("status-connector-m", RUNNING);
+    bench.status("status-task-m-0", RUNNING);
+    let request = RestartRequest { connector: "m".into(), only_failed: false, include_tasks: true };
+    assert_eq!(bench.records_and_tick(&[ConfigRecord::Restart(request)]), [stop_task("m", 0)]);
+    let actions = bench.apply(Event::TaskStopped { task: task() });
+
+    assert_eq!(kinds(&actions), ["status", "start task"]);
 }
 
 #[test]
@@ -330,9 +383,8 @@ fn task_configs_wait_for_the_end_of_a_rebalance() {
 #[test]
 fn a_restart_record_restarts_what_is_here_and_selected() {
     let mut bench = owner();
-    let running = r#"{"state":"RUNNING","trace":null,"worker_id":"me:8083","generation":1,"version":"4.3.0"}"#;
-    let failed = running.replace("RUNNING", "FAILED");
-    bench.status("status-connector-m", running);
+    let failed = RUNNING.replace("RUNNING", "FAILED");
+    bench.status("status-connector-m", RUNNING);
     bench.status("status-task-m-0", &failed);
     let request = RestartRequest { connector: "m".into(), only_failed: true, include_tasks: true };
 
