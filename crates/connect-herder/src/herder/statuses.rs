@@ -95,6 +95,7 @@ impl Herder {
 
     /// Says again what is true, once this worker is sure to be the one who knows.
     pub(super) fn maintain_statuses(&mut self) {
+        self.say_what_has_gone();
         if !self.is_settled() {
             return;
         }
@@ -104,6 +105,15 @@ impl Herder {
             } else if self.is_wrong(&unit, self.known_status(&unit)) {
                 self.forget_status(unit);
             }
+        }
+    }
+
+    /// Work that is taken away between its stop and its start has nothing left to stop, and so nobody who says it.
+    fn say_what_has_gone(&mut self) {
+        let gone = |unit: &&Unit| self.work.run(unit).is_none() && !self.work.is_assigned(unit);
+        let gone: Vec<Unit> = self.statements.said.keys().filter(gone).cloned().collect();
+        for unit in gone {
+            self.write_status(&unit, State::Unassigned, None);
         }
     }
 

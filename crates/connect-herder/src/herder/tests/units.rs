@@ -396,6 +396,23 @@ fn a_restart_record_restarts_what_is_here_and_selected() {
 }
 
 #[test]
+fn a_task_that_is_lost_while_it_restarts_is_not_said_to_restart_for_ever() {
+    let mut bench = owner();
+    bench.status("status-connector-m", RUNNING);
+    bench.status("status-task-m-0", RUNNING);
+    let request = RestartRequest { connector: "m".into(), only_failed: false, include_tasks: true };
+    assert_eq!(bench.records_and_tick(&[ConfigRecord::Restart(request)]), [stop_connector("m"), stop_task("m", 0)]);
+    bench.group(GroupEvent::CoordinatorUnknown { unheard_ms: 0 });
+
+    // It stops so late that the worker has to give all work up.
+    bench.now = 10_000;
+    let actions = bench.apply(Event::TaskStopped { task: task() });
+
+    let said = [status("task-m-0", "RESTARTING", 1), status("task-m-0", "UNASSIGNED", 1)];
+    assert_eq!(actions, said);
+}
+
+#[test]
 fn a_restart_of_the_instance_alone_is_answered_when_it_runs() {
     let mut bench = owner();
 
