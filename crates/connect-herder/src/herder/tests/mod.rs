@@ -4,6 +4,7 @@ mod commands;
 mod fencing;
 mod life;
 mod rounds;
+mod task_configs;
 mod units;
 
 use std::collections::BTreeMap;
