@@ -14,7 +14,7 @@ use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// A fetch from a broker that is near costs less by the byte the larger it is, but hardly beyond this; what it does cost is memory.
-const NEAR_FETCH_BYTES_MAX: u32 = 3 << 19;
+const NEAR_FETCH_BYTES_MAX: u32 = 13 << 17;
 
 /// Bytes that may be in memory at one time, shared by every fetcher and producer that got a clone.
 #[derive(Clone)]
@@ -64,7 +64,7 @@ impl Budget {
     /// The most that one fetch should ask for. A response stays in memory until its last batch is acknowledged, so a
     /// partition that is stuck holds a few whole responses; those must not be all there is.
     pub(crate) fn fetch_bytes_max(&self) -> u32 {
-        (self.fetch.bytes / 16).min(NEAR_FETCH_BYTES_MAX)
+        (self.fetch.bytes / 14).min(NEAR_FETCH_BYTES_MAX)
     }
 
     /// The same for a broker that is far away, where a response has to fill the time that a question and its answer take: one

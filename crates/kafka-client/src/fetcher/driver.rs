@@ -76,6 +76,8 @@ struct Response {
     elapsed: Duration,
     /// Bytes of records.
     bytes: usize,
+    /// The most that there could be.
+    asked: usize,
     answers: Vec<(TopicPartition, Answer)>,
     reservation: Reservation,
 }
@@ -87,6 +89,8 @@ struct Broker {
     busy: bool,
     untaken: usize,
     window: u32,
+    /// Batches of one partition to ask for at least; 0 before anything is known.
+    portion_batches: u32,
     /// Full responses in a row that took long.
     slow: u32,
     failures: u32,

@@ -161,7 +161,7 @@ pub(super) struct Partition {
     /// Another id that metadata have shown once.
     other_id: Option<Uuid>,
     watermarks: (i64, i64, i64),
-    /// The largest batch of the last answer that had any.
+    /// Room for the largest batch of the last answers.
     batch_bytes: u32,
 }
 
@@ -240,7 +240,7 @@ impl Partition {
         })
     }
 
-    /// The size of its batches, if there was more to read when it was asked last.
+    /// Room for one of its batches, if there was more to read when it was asked last.
     pub(super) fn unread_batch_bytes(&self) -> Option<u32> {
         let Target::At { offset, .. } = self.target else { return None };
         let (high_watermark, last_stable_offset, _) = self.watermarks;

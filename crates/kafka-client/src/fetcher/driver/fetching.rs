@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
+use kafka_wire::batch::FetchedEntry;
 use tokio::time::Instant;
 use tracing::{debug, info};
 use uuid::Uuid;
@@ -27,6 +28,8 @@ const FAR: Duration = Duration::from_millis(50);
 const FAR_AFTER: u32 = 4;
 /// What a near broker's bytes take at least.
 const NEAR_BYTES_PER_MS: usize = 400_000;
+/// Half a batch is cut from a portion in the mean, which is a sixteenth of so many.
+const PORTION_BATCHES_MAX: u32 = 8;
 /// From this version on, brokers compare the epoch of the last record read with every fetch (KIP-595).
 const EPOCHS_COMPARED_FROM: i16 = 12;
 
@@ -38,11 +41,27 @@ impl Broker {
 
 /// A share of a response, so that all partitions that have unread records are in it: requests to the target take one batch of
 /// each. In whole batches, because a broker cuts the last one where it is told to stop, and that one is read twice. Rounded,
-/// so that all shares together fill two thirds of the window at least.
-fn portion(window: u32, sharing: usize, batch_bytes: u32) -> i32 {
+/// so that all shares together fill two thirds of the window at least; `least` batches, where less would be cut too often.
+fn portion(window: u32, sharing: usize, batch_bytes: u32, least: u32) -> i32 {
     let (share, batch_bytes) = (window as usize / sharing.max(1), batch_bytes.max(1) as usize);
-    let batches = ((share + batch_bytes / 2) / batch_bytes).max(1);
+    let batches = ((share + batch_bytes / 2) / batch_bytes).max(least.max(1) as usize);
     i32::try_from(batches * batch_bytes).unwrap_or(i32::MAX)
+}
+
+/// Of `bytes` as much as whole portions fill, so that the last partition of a response is not cut either.
+fn whole_portions(bytes: usize, portion: usize) -> usize {
+    if portion == 0 || portion > bytes { bytes } else { bytes - bytes % portion }
+}
+
+/// How many batches a portion is to have at least, after a response of `bytes`, of which `whole` were in batches that the broker
+/// has not cut. Every portion ends with a cut one unless all are of one size, and less of many is lost by that.
+fn least_batches(least: u32, bytes: usize, whole: usize) -> u32 {
+    let cut = bytes.saturating_sub(whole);
+    match least.max(1) {
+        least if cut > bytes / 8 => (least * 2).min(PORTION_BATCHES_MAX),
+        least if cut < bytes / 32 => (least / 2).max(1),
+        least => least,
+    }
 }
 
 fn takes_long(elapsed: Duration, bytes: usize) -> bool {
@@ -72,9 +91,9 @@ impl Driver {
         let unread = self.partitions.values().filter(from_here).filter_map(Partition::unread_batch_bytes).count();
         let most = self.options.partition_max_bytes;
         let broker = self.broker(node_id);
-        let (far, window) = (broker.is_far(), broker.window);
+        let (far, window, least) = (broker.is_far(), broker.window, broker.portion_batches);
         Some(move |batch_bytes| {
-            let bytes = portion(window, unread, batch_bytes);
+            let bytes = portion(window, unread, batch_bytes, least);
             if far { bytes } else { bytes.min(most) }
         })
     }
@@ -111,10 +130,12 @@ impl Driver {
             }
         }
         let portions = self.portions(node_id, now);
+        let mut largest = 0;
         let wanted = self.partitions.iter().filter_map(|(tp, partition)| {
             let mut want = partition.want(node_id, now)?;
             if let (Some(portion), Some(batch_bytes)) = (&portions, partition.unread_batch_bytes()) {
                 want.partition_max_bytes = portion(batch_bytes);
+                largest = largest.max(want.partition_max_bytes);
             }
             // Brokers that speak of ids have them all; the metadata will say.
             (version < Some(request::IDS_FROM) || !want.topic_id.is_nil()).then(|| (tp.clone(), want))
@@ -145,7 +166,8 @@ impl Driver {
         self.tasks.spawn(async move {
             let timeout =
                 connection.request_timeout() + Duration::from_millis(options.max_wait_ms.unsigned_abs().into());
-            let max_bytes = i32::try_from(reservation.bytes()).unwrap_or(i32::MAX);
+            let asked = whole_portions(reservation.bytes(), largest.unsigned_abs() as usize);
+            let max_bytes = i32::try_from(asked).unwrap_or(i32::MAX);
             let fill = |version| Ok(request::fetch(&request, &options, max_bytes, version));
             let started = Instant::now();
             let result = connection.call_with(fill, timeout).await.map(|response| Response {
@@ -158,6 +180,7 @@ impl Driver {
                     true => names.get(name).cloned(),
                     false => ids.get(&id).cloned(),
                 }),
+                asked,
                 reservation,
             });
             Event::Fetched { node_id, connection, result }
@@ -165,13 +188,16 @@ impl Driver {
     }
 
     pub(super) fn fetched(&mut self, node_id: i32, connection: &Connection, response: Response) {
-        let Response { code, session_id, elapsed, bytes, answers, reservation } = response;
+        let Response { code, session_id, elapsed, bytes, answers, asked, reservation } = response;
+        let batches = answers.iter().flat_map(|(_, answer)| &answer.entries);
+        let whole = batches.map(FetchedEntry::byte_len).sum();
         let reserved = reservation.bytes();
         let least = self.window_min();
-        let full = bytes >= reserved / 8 * 5;
+        let full = bytes >= asked / 8 * 5;
         let (most_near, most_far) = (self.window_max(), self.window_max_far());
         let broker = self.broker(node_id);
         if full {
+            broker.portion_batches = least_batches(broker.portion_batches, bytes, whole);
             broker.slow = if takes_long(elapsed, bytes) { broker.slow.saturating_add(1) } else { 0 };
         }
         let most = if broker.is_far() { most_far } else { most_near };
@@ -244,17 +270,34 @@ mod tests {
 
     #[test]
     fn partitions_with_unread_records_share_a_response_in_whole_batches() {
-        assert_eq!(portion(1_500, 4, 125), 375);
-        assert_eq!(portion(1_500, 4, 130), 390, "rounded");
-        assert_eq!(portion(1_500, 1, 100), 1_500);
-        assert_eq!(portion(1_500, 200, 130), 130, "one at least");
-        assert_eq!(portion(0, 0, 0), 1);
+        assert_eq!(portion(1_500, 4, 125, 1), 375);
+        assert_eq!(portion(1_500, 4, 130, 1), 390, "rounded");
+        assert_eq!(portion(1_500, 1, 100, 1), 1_500);
+        assert_eq!(portion(1_500, 200, 130, 0), 130, "one at least");
+        assert_eq!(portion(1_500, 200, 130, 4), 520, "so many at least");
+        assert_eq!(portion(0, 0, 0, 0), 1);
+    }
+
+    #[test]
+    fn portions_grow_while_much_of_them_is_cut() {
+        assert_eq!(least_batches(0, 1_600, 1_100), 2);
+        assert_eq!(least_batches(2, 1_600, 1_390), 4);
+        assert_eq!(least_batches(4, 1_600, 1_500), 4, "it will do");
+        assert_eq!(least_batches(4, 1_600, 1_590), 2, "one size");
+        assert_eq!((least_batches(8, 1_600, 0), least_batches(1, 1_600, 1_600)), (8, 1));
+    }
+
+    #[test]
+    fn a_response_holds_whole_portions() {
+        assert_eq!(whole_portions(1_500, 400), 1_200);
+        assert_eq!(whole_portions(1_500, 1_600), 1_500, "one that is larger is cut");
+        assert_eq!(whole_portions(1_500, 0), 1_500, "nothing is known yet");
     }
 
     #[test]
     fn shares_fill_most_of_a_window() {
         for batch_bytes in 1..=1_000 {
-            assert!(portion(1_000, 4, batch_bytes) * 4 >= 660, "batches of {batch_bytes} bytes");
+            assert!(portion(1_000, 4, batch_bytes, 1) * 4 >= 660, "batches of {batch_bytes} bytes");
         }
     }
 }

@@ -12,6 +12,12 @@ use super::{
 use crate::codes::{Class, ErrorCode};
 use crate::error::ClientError;
 
+/// Room for a batch of about this size: the next one may be a few bytes larger, and would be cut.
+fn room_for(bytes: usize) -> u32 {
+    let step = (bytes.next_power_of_two() / 64).max(1);
+    u32::try_from((bytes + step / 2).next_multiple_of(step)).unwrap_or(u32::MAX)
+}
+
 impl Partition {
     /// Takes in the answer to a fetch from `position` on.
     pub(in crate::fetcher) fn fetched(&mut self, answer: Answer, now: Instant) -> Step {
@@ -33,7 +39,8 @@ impl Partition {
             self.replica = Some((replica, now + REPLICA_FOR));
         }
         if let Some(bytes) = answer.entries.iter().map(FetchedEntry::byte_len).max() {
-            self.batch_bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+            // Small batches between large ones: an eighth less each time, until large ones come again.
+            self.batch_bytes = room_for(bytes).max(self.batch_bytes - self.batch_bytes / 8);
         }
         let aborted = (self.rules.isolation == Isolation::ReadCommitted).then_some(&*answer.aborted);
         let (filtered, damage) = match filter::filter(answer.entries, offset, aborted) {

@@ -63,7 +63,8 @@ fn only_what_is_behind_has_unread_batches() {
 
     partition.fetched(answer(vec![batch(100, 1), batch(101, 3)]), now);
     let bytes = u32::try_from(batch(101, 3).byte_len()).unwrap();
-    assert_eq!(partition.unread_batch_bytes(), Some(bytes));
+    let room = partition.unread_batch_bytes().unwrap();
+    assert!((bytes..bytes + bytes / 16).contains(&room), "{room} for {bytes}");
 
     partition.fetched(Answer { high_watermark: 105, ..answer(vec![batch(104, 1)]) }, now);
     assert_eq!(partition.unread_batch_bytes(), None);
