@@ -33,8 +33,11 @@ pub(crate) async fn curves(pair: &Pair, options: &Options) -> String {
             Err(error) => eprintln!("{title}: {error}"),
         }
     };
-    for workload in BY_PARTITIONS.iter().chain(&BY_RECORD) {
+    for (index, workload) in BY_PARTITIONS.iter().chain(&BY_RECORD).enumerate() {
         workload.load(&pair.source).await;
+        if index == 0 {
+            run::warm_up(pair, workload).await;
+        }
         row(workload.title, measure(pair, workload, 1, options).await);
         pair.source.delete_topic(&workload.topic()).await;
     }

@@ -82,6 +82,7 @@ async fn workloads(pair: &Pair, options: &Options, far: Option<&Proxy>) -> Strin
     for workload in &options.workloads {
         eprintln!("{}: loading", workload.name);
         workload.load(&pair.source).await;
+        run::warm_up(pair, workload).await;
         if let Some(proxy) = far {
             proxy.round_trip(Duration::from_millis(options.round_trip_ms));
         }

@@ -46,6 +46,8 @@ struct Reading {
 
 /// For the first record.
 const PATIENCE: Duration = Duration::from_secs(120);
+/// How long brokers are warmed up at most.
+const WARM_UP: Duration = Duration::from_secs(15);
 
 /// Runs `subject` once, under an alias of its own, for at most `limit` from its first record on, and removes the copy
 /// afterwards. An error is the end of the log of a subject that did not get on.
@@ -61,6 +63,13 @@ pub(crate) async fn run(
     let started = Instant::now();
     let running = subject.start(pair, &alias, &topic).await;
     watch(pair, running, &copies, workload, started, limit).await
+}
+
+/// Has the bare loop mirror the workload once. A broker's code is compiled while it runs: whoever came first would pay for it.
+pub(crate) async fn warm_up(pair: &Pair, workload: &Workload) {
+    if let Err(error) = run(pair, Subject::Bare, workload, usize::MAX, WARM_UP).await {
+        eprintln!("{}: to warm up: {error}", workload.name);
+    }
 }
 
 /// Watches what was started at `started` until all copies are complete or `limit` is over, then ends it.

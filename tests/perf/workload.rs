@@ -19,7 +19,7 @@ const PLAIN: Workload = Workload {
     name: "1kb-none",
     title: "1 kB, uncompressed",
     partitions: 4,
-    records: 600_000,
+    records: 2_400_000,
     record_bytes: 1_000,
     codec: "none",
     batch_bytes: 131_072,
@@ -29,10 +29,10 @@ const PLAIN: Workload = Workload {
 pub(crate) const WORKLOADS: [Workload; 8] = [
     PLAIN,
     Workload { name: "1kb-zstd", title: "1 kB, zstd", codec: "zstd", ..PLAIN },
-    Workload { name: "100b-lz4", title: "100 B, lz4", records: 5_000_000, record_bytes: 100, codec: "lz4", ..PLAIN },
+    Workload { name: "100b-lz4", title: "100 B, lz4", records: 20_000_000, record_bytes: 100, codec: "lz4", ..PLAIN },
     Workload { name: "16kb-batches", title: "1 kB, batches of 16 kB", batch_bytes: 16_384, ..PLAIN },
     Workload { name: "1mb-batches", title: "1 kB, batches of 1 MB", batch_bytes: 1_000_000, ..PLAIN },
-    Workload { name: "10kb-records", title: "10 kB, uncompressed", records: 60_000, record_bytes: 10_000, ..PLAIN },
+    Workload { name: "10kb-records", title: "10 kB, uncompressed", records: 240_000, record_bytes: 10_000, ..PLAIN },
     Workload {
         name: "1-record-batches",
         title: "100 B, batches of one record",
@@ -47,7 +47,7 @@ pub(crate) const WORKLOADS: [Workload; 8] = [
 /// The same bytes over more and more partitions.
 pub(crate) const BY_PARTITIONS: [Workload; 6] = {
     const fn over(name: &'static str, title: &'static str, partitions: u32) -> Workload {
-        Workload { name, title, partitions, records: 300_000, ..PLAIN }
+        Workload { name, title, partitions, records: 1_200_000, ..PLAIN }
     }
     [
         over("1p", "1 partition", 1),
@@ -62,7 +62,7 @@ pub(crate) const BY_PARTITIONS: [Workload; 6] = {
 /// The same bytes in larger and larger records.
 pub(crate) const BY_RECORD: [Workload; 5] = {
     const fn of(name: &'static str, title: &'static str, record_bytes: u64) -> Workload {
-        Workload { name, title, record_bytes, records: 300_000_000 / record_bytes, ..PLAIN }
+        Workload { name, title, record_bytes, records: 1_200_000_000 / record_bytes, ..PLAIN }
     }
     [
         of("100b", "records of 100 B", 100),

@@ -74,11 +74,14 @@ async fn topic(
     configs: BTreeMap<String, String>,
 ) -> Fallible<Vec<i32>> {
     let new = NewTopic { name: name.to_owned(), partitions: Some(partitions), replication_factor: None, configs };
-    let created = cluster.admin().create_topics(&[new], false).await?;
-    if created.iter().any(|(_, result)| result.is_ok()) {
-        tokio::time::sleep(Duration::from_millis(300)).await;
+    let created = cluster.admin().create_topics(std::slice::from_ref(&new), false).await?;
+    let is_new = created.iter().any(|(_, result)| result.is_ok());
+    let mut described = cluster.admin().describe_topics(&[name]).await?;
+    let is_whole = |partitions: usize| partitions >= new.partitions.unwrap_or(1) as usize;
+    while is_new && !described.iter().all(|(_, info)| info.as_ref().is_ok_and(|info| is_whole(info.partitions.len()))) {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        described = cluster.admin().describe_topics(&[name]).await?;
     }
-    let described = cluster.admin().describe_topics(&[name]).await?;
     let info = described.into_iter().next().ok_or("no such topic")?.1.map_err(|error| format!("{error:?}"))?;
     Ok(info.partitions.keys().copied().collect())
 }
