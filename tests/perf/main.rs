@@ -13,10 +13,12 @@
 //! | `proxy` | distance |
 //! | `curves` | how cost grows |
 //! | `scale` | thousands of partitions and groups |
+//! | `floor` | what carrying bytes takes by itself |
 //! | `table` | medians and ratios as Markdown |
 //! | `options` | the command line |
 
 mod curves;
+mod floor;
 mod meter;
 mod options;
 mod proxy;
@@ -39,6 +41,9 @@ async fn main() {
     let mut words = std::env::args().skip(1).peekable();
     if words.next_if(|word| word == "scale").is_some() {
         return scale::scale(words).await;
+    }
+    if words.next_if(|word| word == "floor").is_some() {
+        return println!("{}", floor::floor().unwrap_or_else(|error| panic!("sockets on loopback: {error}")));
     }
     let options = match Options::parse(words) {
         Ok(options) => options,

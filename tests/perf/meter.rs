@@ -17,11 +17,7 @@ impl Meter {
 
     /// CPU seconds so far, user and system, all threads.
     pub(crate) fn cpu_seconds(&self) -> f64 {
-        let stat = self.read("stat");
-        // The name in parentheses may hold blanks; the fields after it do not.
-        let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-        let ticks = |index: usize| fields.get(index).and_then(|field| field.parse::<f64>().ok()).unwrap_or(0.0);
-        (ticks(11) + ticks(12)) / TICKS_PER_SECOND
+        ticks_as_seconds(&self.read("stat"))
     }
 
     /// The most resident memory it ever had.
@@ -34,4 +30,12 @@ impl Meter {
     fn read(&self, file: &str) -> String {
         fs::read_to_string(format!("/proc/{}/{file}", self.pid)).expect("the worker runs")
     }
+}
+
+/// User and system time, from the line that Linux keeps of a process or thread.
+pub(crate) fn ticks_as_seconds(stat: &str) -> f64 {
+    // The name in parentheses may hold blanks; the fields after it do not.
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+    let ticks = |index: usize| fields.get(index).and_then(|field| field.parse::<f64>().ok()).unwrap_or(0.0);
+    (ticks(11) + ticks(12)) / TICKS_PER_SECOND
 }

@@ -6,13 +6,14 @@ use crate::subject::Subject;
 use crate::workload::{WORKLOADS, Workload};
 
 pub(crate) const USAGE: &str = "\
-usage: perf [compare | steady | wan | curves] [--quick] [--seconds N] [--rounds N] [--workloads NAME,…] [--subjects NAME,…]
+usage: perf [compare | steady | wan | curves | floor] [--quick] [--seconds N] [--rounds N] [--workloads NAME,…] [--subjects NAME,…]
             [--round-trip MS] [--no-windows] [--out FILE]
 
   Without a command: Portage and the bare loop, three workloads, one round.
   compare    MirrorMaker 2 too, all workloads, one round; some ten minutes
   steady     latency of Portage and MirrorMaker 2 at 20,000 records a second, for a minute each
   wan        Portage and MirrorMaker 2 with a source that is 100 ms of round trip away
+  floor      what carrying bytes between two sockets takes by itself
   curves     what Portage takes with 1 to 3,000 partitions, 1 to 10 connectors, records of 100 B to 1 MB, and at rest
 
   --seconds  the longest that a run is watched from its first record on (20), or the time of `steady` (60)

@@ -194,7 +194,7 @@ fn bare(pair: &Pair, alias: &str, topic: &str) -> Process {
         format!("to={}", pair.target.bootstrap()),
         format!("into={alias}.{topic}"),
         // As much as a worker has.
-        "budget_mb=32".to_owned(),
+        "budget_mb=64".to_owned(),
         // It is ended from outside, so that it can be measured up to its last record.
         "follow=true".to_owned(),
     ]);

@@ -155,6 +155,7 @@ mod tests {
         assert_eq!(seals.take_repairs(&config, Now(30_000)), []);
         assert_eq!(seals.next_timeout(), None);
     }
+
     #[test]
     fn an_instance_is_asked_for_its_tasks_only_if_nobody_seals_them_in_time() {
         let mut seals = Seals::default();

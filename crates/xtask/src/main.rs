@@ -25,7 +25,7 @@ usage: cargo xtask COMMAND
   compare rest         what Java's Connect worker and ours answer differently to the same requests
   compare mm2          what MirrorMaker 2 and ours leave on their targets, from one file and one source
   perf [OPTIONS]       what mirroring costs between two real brokers, beside the bare loop
-  perf compare [OPTIONS]  and beside MirrorMaker 2; also `perf steady`, `wan`, `curves`, `scale`; `perf --help` lists the options
+  perf compare [OPTIONS]  and beside MirrorMaker 2; also `perf steady`, `wan`, `curves`, `scale`, `floor`; `perf --help` lists the options
   perf micro [--save]  instructions of the hot functions beside the baseline; needs valgrind, and installs it if it may
   packaging            lints docker/ and deploy/ (Python and PyPI needed); no engine runs
   packaging image      builds the image's static binary and runs it in an empty root folder (musl and root needed)
