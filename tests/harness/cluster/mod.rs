@@ -19,6 +19,7 @@ mod listeners;
 mod probe;
 mod records;
 mod security;
+mod segments;
 mod topics;
 mod witness;
 
@@ -26,8 +27,9 @@ pub use broker::Broker;
 pub use builder::ClusterBuilder;
 pub use groups::{GroupOffset, JavaMember};
 pub use listeners::{Listener, PASSWORD, SHORT_SESSION_MS, Sasl, USER};
-pub use records::{Batch, JavaProducer, ProducerBuilder, Read};
+pub use records::{JavaProducer, ProducerBuilder, Read};
 pub use security::Acl;
+pub use segments::Batch;
 pub use topics::{PartitionInfo, TopicInfo};
 
 /// A running cluster. Dropping it kills its brokers and removes their data; the logs stay.

@@ -1,10 +1,7 @@
-//! Writing and reading records through the oracle, and looking at the batches on disk.
+//! Writing and reading records through the oracle.
 
-use std::fs;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use bytes::{Buf, Bytes};
 use serde_json::{Map, Value, json};
 
 use super::{KafkaCluster, Listener};
@@ -33,44 +30,7 @@ impl KafkaCluster {
         arguments.insert("isolation".to_owned(), json!("read_committed"));
         Read { client: self.client(Listener::Plaintext), arguments }
     }
-
-    /// The batches in a partition's segments, as they lie on the disk of the broker that leads it.
-    pub async fn batches(&self, topic: &str, partition: i32) -> Vec<Batch> {
-        let folder = self.leader_dir(topic, partition).await;
-        let rows = self.call("batches", json!({"folder": folder})).await;
-        rows.as_array().map_or(&[][..], Vec::as_slice).iter().map(Batch::from_json).collect()
-    }
-
-    /// The same batches as bytes: what a fetch would answer, by nobody's client.
-    pub async fn raw_batches(&self, topic: &str, partition: i32) -> Vec<Bytes> {
-        let folder = self.leader_dir(topic, partition).await;
-        let entries = fs::read_dir(&folder).unwrap_or_else(|e| panic!("cannot read {}: {e}", folder.display()));
-        let mut segments: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
-        segments.retain(|path| path.extension().is_some_and(|extension| extension == "log"));
-        segments.sort();
-        let mut batches = Vec::new();
-        for segment in segments {
-            let read = fs::read(&segment);
-            let mut rest = Bytes::from(read.unwrap_or_else(|e| panic!("cannot read {}: {e}", segment.display())));
-            while rest.len() > BATCH_LENGTH_END {
-                let length = (&rest[BATCH_LENGTH_END - 4..]).get_u32() as usize;
-                batches.push(rest.split_to(BATCH_LENGTH_END + length));
-            }
-        }
-        batches
-    }
-
-    async fn leader_dir(&self, topic: &str, partition: i32) -> PathBuf {
-        let info = self.topic(topic).await;
-        let leader = usize::try_from(partition).ok().and_then(|index| info.partitions.get(index)).map(|p| p.leader);
-        let leader = leader.and_then(|leader| usize::try_from(leader).ok());
-        let leader = leader.unwrap_or_else(|| panic!("{topic}-{partition} of {} has no leader", self.name()));
-        self.broker(leader).partition_dir(topic, partition)
-    }
 }
-
-/// A batch begins with its offset (8 bytes) and the length of what follows these two (4 bytes).
-const BATCH_LENGTH_END: usize = 12;
 
 /// A Java producer before it is opened.
 #[derive(Clone, Debug)]
@@ -234,57 +194,6 @@ impl Read {
     pub async fn try_all(self) -> Result<Vec<Consumed>, OracleError> {
         let rows = Oracle::shared().call("consume", &self.client, Value::Object(self.arguments)).await?;
         Ok(rows.as_array().map_or(&[][..], Vec::as_slice).iter().map(Consumed::from_json).collect())
-    }
-}
-
-/// A batch as it lies in a segment, in the words of Java's `RecordBatch`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "Kafka's own names")]
-pub struct Batch {
-    pub base_offset: i64,
-    pub last_offset: i64,
-    pub count: i64,
-    pub size_bytes: i64,
-    pub magic: i64,
-    /// `none`, `gzip`, `snappy`, `lz4` or `zstd`.
-    pub codec: String,
-    /// `CreateTime` or `LogAppendTime`.
-    pub timestamp_type: String,
-    pub max_timestamp: i64,
-    pub producer_id: i64,
-    pub producer_epoch: i64,
-    pub base_sequence: i64,
-    pub leader_epoch: i64,
-    pub transactional: bool,
-    pub control: bool,
-    pub delete_horizon: bool,
-    /// Does the CRC fit the bytes?
-    pub valid: bool,
-}
-
-impl Batch {
-    fn from_json(row: &Value) -> Self {
-        let number = |field: &str| row[field].as_i64().unwrap_or(-1);
-        let text = |field: &str| row[field].as_str().unwrap_or_default().to_owned();
-        let flag = |field: &str| row[field].as_bool().unwrap_or(false);
-        Self {
-            base_offset: number("baseOffset"),
-            last_offset: number("lastOffset"),
-            count: number("count"),
-            size_bytes: number("sizeBytes"),
-            magic: number("magic"),
-            codec: text("codec"),
-            timestamp_type: text("timestampType"),
-            max_timestamp: number("maxTimestamp"),
-            producer_id: number("producerId"),
-            producer_epoch: number("producerEpoch"),
-            base_sequence: number("baseSequence"),
-            leader_epoch: number("leaderEpoch"),
-            transactional: flag("transactional"),
-            control: flag("control"),
-            delete_horizon: flag("deleteHorizon"),
-            valid: flag("valid"),
-        }
     }
 }
 

@@ -4,8 +4,6 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.File;
-import java.io.FileNotFoundException;
-import java.util.Arrays;
 import java.util.Map;
 import org.apache.kafka.common.record.internal.FileLogInputStream.FileChannelRecordBatch;
 import org.apache.kafka.common.record.internal.FileRecords;
@@ -17,15 +15,9 @@ final class Segments {
     }
 
     private static JsonNode batches(JsonNode request) throws Exception {
-        File folder = new File(request.get("folder").asText());
-        File[] segments = folder.listFiles((dir, name) -> name.endsWith(".log"));
-        if (segments == null) {
-            throw new FileNotFoundException("no partition folder " + folder);
-        }
-        Arrays.sort(segments);
         ArrayNode rows = LoadTool.JSON.createArrayNode();
-        for (File segment : segments) {
-            try (FileRecords records = FileRecords.open(segment, false)) {
+        for (JsonNode segment : request.get("segments")) {
+            try (FileRecords records = FileRecords.open(new File(segment.asText()), false)) {
                 for (FileChannelRecordBatch batch : records.batches()) {
                     ObjectNode row = rows.addObject();
                     row.put("baseOffset", batch.baseOffset());
